@@ -1,0 +1,1 @@
+//! The commands of wigocli and how their answers are drawn.

@@ -1,0 +1,1 @@
+//! The configuration file: text → typed values, mistakes with line and column.

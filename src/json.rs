@@ -1,0 +1,81 @@
+//! JSON that a user owns (Detail, Metrics, Value): checked once, then carried as text.
+//!
+//! It goes from a probe through the tree, SQLite and the API without being taken apart again.
+
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer, ser::Error as _};
+use serde_json::value::RawValue;
+
+/// A well-formed JSON document as text.
+///
+/// Cheap to clone. Compares as text, so the same data in another spelling is another value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Json(Arc<str>);
+
+impl Json {
+    /// `null`
+    pub fn null() -> Json {
+        Json("null".into())
+    }
+
+    /// The text of `value`, keys of objects sorted.
+    pub fn from_value(value: &serde_json::Value) -> Json {
+        Json(value.to_string().into())
+    }
+
+    /// A JSON string that holds `text`.
+    pub fn string(text: &str) -> Json {
+        Json::from_value(&serde_json::Value::from(text))
+    }
+
+    /// Takes text that should be JSON, for example from a database; `None` when it is not.
+    pub fn parse(text: &str) -> Option<Json> {
+        serde_json::from_str::<&RawValue>(text).ok()?;
+        Some(Json(text.into()))
+    }
+
+    /// The text itself.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether this is `null`, which is how "nothing given" is written.
+    pub fn is_null(&self) -> bool {
+        &*self.0 == "null"
+    }
+
+    /// The document taken apart.
+    pub fn to_value(&self) -> serde_json::Value {
+        serde_json::from_str(&self.0).unwrap_or(serde_json::Value::Null)
+    }
+}
+
+impl Default for Json {
+    fn default() -> Json {
+        Json::null()
+    }
+}
+
+impl Serialize for Json {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serde_json::from_str::<&RawValue>(&self.0).map_err(S::Error::custom)?.serialize(serializer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_carried_through_unchanged() {
+        let json = Json::parse(r#"{"b":1,"a":[1.50,null]}"#).unwrap();
+        assert_eq!(serde_json::to_string(&json).unwrap(), r#"{"b":1,"a":[1.50,null]}"#);
+    }
+
+    #[test]
+    fn what_is_not_json_is_refused() {
+        assert_eq!(Json::parse("{"), None);
+        assert_eq!(Json::parse("1 2"), None);
+    }
+}

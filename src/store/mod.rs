@@ -1,0 +1,1 @@
+//! SQLite: the journal, last results, one writer. All SQL is in this folder.
