@@ -10,11 +10,20 @@ pub mod json;
 pub mod status;
 pub mod tree;
 
+// The hub owns the tree.
+pub mod hub;
+
 // What is configured.
 pub mod config;
 
+// Sources.
+pub mod probe;
+
 // Sinks.
 pub mod store;
+
+// Assembly.
+pub mod task;
 
 // Faces and companions.
 pub mod builtin;

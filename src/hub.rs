@@ -1,0 +1,245 @@
+//! The hub owns the tree. Every change passes here: it reads the clocks, applies the event, numbers what
+//! changed and hands it to the journal and to whoever listens live.
+//!
+//! A lock, not a task: applying takes microseconds, and a probe thread that has a result would
+//! otherwise have to wake another one for each. Nothing is done under the lock that could wait.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use tokio::sync::broadcast;
+use uuid::Uuid;
+
+use crate::tree::{Event, Kind, Now, ProbeName, ProbeResult, Transition, Tree};
+
+/// Entries that a live listener may lag behind before it loses some (and is told so).
+const LIVE_QUEUE: usize = 1_024;
+/// A difference between the clocks that is more than drift.
+const CLOCK_JUMP: Duration = Duration::from_secs(5);
+
+/// A transition with its place in the journal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Grows with each entry of this instance's journal.
+    pub id: u64,
+    /// The instance where it happened.
+    pub origin: Uuid,
+    /// Its number in the journal of that instance.
+    pub origin_id: u64,
+    /// When this instance learned of it.
+    pub learned: Timestamp,
+    pub transition: Transition,
+}
+
+/// Where the hub puts what must not be lost. Must not block: the tree waits meanwhile.
+pub trait Journal: Send + Sync + 'static {
+    /// Entries in the order of their ids.
+    fn append(&self, entries: Vec<Entry>);
+    /// The last result of a probe and since when its status has been what it is.
+    fn put_result(&self, result: &Arc<ProbeResult>, since: Timestamp);
+    /// A probe is gone.
+    fn remove_result(&self, name: &ProbeName);
+}
+
+struct State {
+    tree: Tree,
+    next_id: u64,
+    version: u64,
+    /// Wall time minus time since boot, as it was last; a jump means that the wall clock was set.
+    clock_offset: Option<jiff::SignedDuration>,
+}
+
+/// Owner of the tree.
+pub struct Hub {
+    state: Mutex<State>,
+    journal: Box<dyn Journal>,
+    live: broadcast::Sender<Arc<Entry>>,
+}
+
+impl Hub {
+    /// A hub for `tree`, whose next journal entry gets `next_id`.
+    pub fn new(tree: Tree, next_id: u64, journal: Box<dyn Journal>) -> Hub {
+        let state = State { tree, next_id, version: 0, clock_offset: None };
+        Hub { state: Mutex::new(state), journal, live: broadcast::channel(LIVE_QUEUE).0 }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Applies an event, now.
+    pub fn handle(&self, event: Event) {
+        self.handle_at(event, now());
+    }
+
+    fn handle_at(&self, event: Event, now: Now) {
+        let ran: Vec<ProbeName> = match &event {
+            Event::Ran { results, .. } => results.iter().map(|one| one.name.clone()).collect(),
+            _ => Vec::new(),
+        };
+        let mut state = self.state();
+        let transitions = state.tree.apply(event, now);
+        state.version += 1;
+        for name in ran {
+            if let Some(probe) = state.tree.me.host.probes.get(&name) {
+                self.journal.put_result(&probe.result, probe.since);
+            }
+        }
+        let gone = transitions.iter().filter(|transition| transition.kind == Kind::ProbeGone);
+        for name in gone.filter_map(|transition| transition.probe.as_ref()) {
+            self.journal.remove_result(name);
+        }
+        let entries = state.number(transitions, now.wall);
+        if entries.is_empty() {
+            return;
+        }
+        // Still under the lock, so that entries reach the journal in the order of their ids.
+        self.journal.append(entries.clone());
+        for entry in entries {
+            // Nobody listening is fine.
+            let _ = self.live.send(Arc::new(entry));
+        }
+    }
+
+    /// Compares the clocks; a jump of the wall clock becomes a transition. Called regularly.
+    pub fn check_clock(&self) {
+        self.check_clock_at(now());
+    }
+
+    fn check_clock_at(&self, now: Now) {
+        let boot = jiff::SignedDuration::try_from(now.boot).unwrap_or_default();
+        let offset = now.wall.as_duration() - boot;
+        let jump = self.state().clock_offset.replace(offset).map(|before| offset - before);
+        if let Some(jump) = jump.filter(|jump| jump.unsigned_abs() > CLOCK_JUMP) {
+            let by_ms = i64::try_from(jump.as_millis()).unwrap_or(i64::MAX);
+            self.handle_at(Event::ClockSet { by_ms }, now);
+        }
+    }
+
+    /// Looks at the tree. `look` must be quick: nothing else happens meanwhile.
+    pub fn read<T>(&self, look: impl FnOnce(&Tree) -> T) -> T {
+        look(&self.state().tree)
+    }
+
+    /// Looks at the tree together with a number that differs whenever the tree does.
+    pub fn read_version<T>(&self, look: impl FnOnce(&Tree, u64) -> T) -> T {
+        let state = self.state();
+        look(&state.tree, state.version)
+    }
+
+    /// Journal entries from now on, as they happen.
+    pub fn listen(&self) -> broadcast::Receiver<Arc<Entry>> {
+        self.live.subscribe()
+    }
+}
+
+impl State {
+    fn number(&mut self, transitions: Vec<Transition>, learned: Timestamp) -> Vec<Entry> {
+        let origin = self.tree.me.uuid;
+        let number = |transition| {
+            let id = self.next_id;
+            self.next_id += 1;
+            Entry { id, origin, origin_id: id, learned, transition }
+        };
+        transitions.into_iter().map(number).collect()
+    }
+}
+
+/// Reads both clocks.
+fn now() -> Now {
+    let boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Now { wall: Timestamp::now(), boot: Duration::new(boot.tv_sec as u64, boot.tv_nsec as u32) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        json::Json,
+        status::Status,
+        tree::{Host, Instance},
+    };
+
+    #[derive(Default)]
+    struct Kept(Mutex<Vec<String>>);
+
+    impl Journal for Arc<Kept> {
+        fn append(&self, entries: Vec<Entry>) {
+            for entry in entries {
+                let Entry { id, transition, .. } = entry;
+                self.0.lock().unwrap().push(format!("{id} {}", transition.kind.word()));
+            }
+        }
+        fn put_result(&self, result: &Arc<ProbeResult>, _since: Timestamp) {
+            self.0.lock().unwrap().push(format!("put {}", result.name));
+        }
+        fn remove_result(&self, name: &ProbeName) {
+            self.0.lock().unwrap().push(format!("remove {name}"));
+        }
+    }
+
+    fn hub() -> (Hub, Arc<Kept>) {
+        let kept = Arc::new(Kept::default());
+        let me = Instance::new(Uuid::from_u128(1), "Wigo v1", Host::new("here", "group"));
+        (Hub::new(Tree { me }, 7, Box::new(kept.clone())), kept)
+    }
+
+    fn ran(name: &str, status: Status) -> Event {
+        let name = ProbeName::new(name).unwrap();
+        let result = ProbeResult {
+            name: name.clone(),
+            version: String::new(),
+            value: Json::null(),
+            message: String::new(),
+            date: Timestamp::from_second(1).unwrap(),
+            metrics: Json::null(),
+            detail: Json::null(),
+            status,
+            exit_code: 0,
+            interval: 60,
+        };
+        Event::Ran { probe: name, results: vec![result], complete: true }
+    }
+
+    #[test]
+    fn results_are_kept_before_the_transitions_that_follow_from_them() {
+        let (hub, kept) = hub();
+        let mut live = hub.listen();
+        hub.handle(ran("p", Status::OK));
+        hub.handle(ran("p", Status::OK));
+        hub.handle(ran("p", Status::CRIT));
+        hub.handle(Event::Gone { probe: ProbeName::new("p").unwrap(), why: "removed".into() });
+        let kept = kept.0.lock().unwrap().clone();
+        let wanted = [
+            "put p",
+            "7 probe_seen",
+            "put p",
+            "put p",
+            "8 probe_changed",
+            "remove p",
+            "9 probe_gone",
+        ];
+        assert_eq!(kept, wanted);
+        assert_eq!(live.try_recv().unwrap().id, 7);
+    }
+
+    #[test]
+    fn a_jump_of_the_wall_clock_is_told_and_drift_is_not() {
+        let (hub, kept) = hub();
+        let at = |wall: i64, boot: u64| Now {
+            wall: Timestamp::from_second(wall).unwrap(),
+            boot: Duration::from_secs(boot),
+        };
+        hub.check_clock_at(at(1_000, 10));
+        hub.check_clock_at(at(1_012, 20));
+        assert!(kept.0.lock().unwrap().is_empty());
+        hub.check_clock_at(at(422, 30));
+        hub.check_clock_at(at(432, 40));
+        assert_eq!(*kept.0.lock().unwrap(), ["7 clock_changed"]);
+        hub.check_clock_at(at(5_000, 50));
+        assert_eq!(kept.0.lock().unwrap().len(), 2);
+    }
+}

@@ -1,0 +1,169 @@
+//! Nagios plugins: a line of text, perhaps `|` and performance data, more lines, exit code 0…3.
+//!
+//! Source: the Monitoring Plugins development guidelines ("plugin output", "performance data").
+
+use serde_json::{Map, Value, json};
+
+use super::{About, Answer, Dialect, MAX_METRICS, text};
+use crate::{json::Json, status::Status};
+
+/// The status behind an exit code; `None` if it is not one that plugins use.
+pub fn status(code: i32) -> Option<Status> {
+    match code {
+        0 => Some(Status::OK),
+        1 => Some(Status::WARN),
+        2 => Some(Status::CRIT),
+        3 => Some(Status::ERROR),
+        _ => None,
+    }
+}
+
+/// Reads plugin output. Every text is one, so this comes last.
+pub fn answer(about: &About<'_>, printed: &str, status: Status, code: i32) -> Answer {
+    let (mut message, mut long, mut performance) = (String::new(), String::new(), String::new());
+    let mut in_performance = false;
+    for (number, line) in printed.lines().enumerate() {
+        let (words, data) = match line.split_once('|') {
+            _ if in_performance => ("", Some(line)),
+            Some((words, data)) => (words, Some(data)),
+            None => (line, None),
+        };
+        if number == 0 {
+            message = words.trim().into();
+        } else if !words.is_empty() {
+            long.push_str(words);
+            long.push('\n');
+        }
+        if let Some(data) = data {
+            performance.push_str(data);
+            performance.push(' ');
+            // After the first line, a `|` begins the performance data for all lines that follow.
+            in_performance |= number > 0;
+        }
+    }
+    let mut advice = Vec::new();
+    let measured = parse_performance(&performance, &mut advice);
+    let mut result = about.result(status, message);
+    result.exit_code = code;
+    result.value = Json::string(status.level().word());
+    if !measured.is_empty() {
+        result.metrics = Json::from_value(&metrics(&measured));
+    }
+    let mut detail = Map::new();
+    if !long.is_empty() {
+        detail.insert("Output".into(), Value::from(text::clean(long.trim_end())));
+    }
+    if !measured.is_empty() {
+        let shown = measured.iter().map(|one| (one.label.clone(), one.detail())).collect();
+        detail.insert("Performance".into(), Value::Object(shown));
+    }
+    if !detail.is_empty() {
+        result.detail = super::wigo::bounded_detail(Value::Object(detail), &mut advice);
+    }
+    Answer::Results { dialect: Dialect::Nagios, results: vec![result], advice }
+}
+
+/// One item of performance data: `'label'=value[unit];warn;crit;min;max`.
+#[derive(Debug, PartialEq)]
+pub struct Measured {
+    pub label: String,
+    pub value: f64,
+    /// `s`, `%`, `B`, `c`, … or empty.
+    pub unit: String,
+    /// Warn, crit, min, max as written; empty where not given.
+    pub limits: Vec<String>,
+}
+
+impl Measured {
+    fn detail(&self) -> Value {
+        let mut detail = Map::from_iter([("Value".to_string(), json!(self.value))]);
+        if !self.unit.is_empty() {
+            detail.insert("Unit".into(), json!(self.unit));
+        }
+        for (name, limit) in ["Warn", "Crit", "Min", "Max"].into_iter().zip(&self.limits) {
+            if !limit.is_empty() {
+                detail.insert(name.into(), json!(limit));
+            }
+        }
+        Value::Object(detail)
+    }
+}
+
+/// Items as metrics: a list of `{Tags: {metric, unit}, Value}`.
+pub fn metrics(measured: &[Measured]) -> Value {
+    let metric = |one: &Measured| {
+        let mut tags = Map::from_iter([("metric".to_string(), json!(one.label))]);
+        if !one.unit.is_empty() {
+            tags.insert("unit".into(), json!(one.unit));
+        }
+        json!({ "Tags": tags, "Value": one.value })
+    };
+    measured.iter().take(MAX_METRICS).map(metric).collect()
+}
+
+/// Reads the items of `data`, separated by white space; labels may be quoted and hold blanks.
+/// What cannot be read is skipped with a word of advice; the value `U` means "could not be measured".
+pub fn parse_performance(data: &str, advice: &mut Vec<String>) -> Vec<Measured> {
+    let mut measured = Vec::new();
+    let mut rest = data.trim_start();
+    while !rest.is_empty() {
+        let (item, after) = split_item(rest);
+        rest = after.trim_start();
+        match parse_item(item) {
+            Some(Some(one)) => measured.push(one),
+            Some(None) => {}
+            None => advice.push(format!(
+                "performance data {} is not `label=value[unit];warn;crit;min;max`",
+                text::quote(item.as_bytes())
+            )),
+        }
+    }
+    measured
+}
+
+/// The first item, up to the blank that ends it, and the rest.
+fn split_item(data: &str) -> (&str, &str) {
+    let mut quoted = false;
+    for (index, c) in data.char_indices() {
+        match c {
+            '\'' => quoted = !quoted,
+            c if c.is_whitespace() && !quoted => return data.split_at(index),
+            _ => {}
+        }
+    }
+    (data, "")
+}
+
+fn parse_item(item: &str) -> Option<Option<Measured>> {
+    let (label, rest) = item.rsplit_once('=')?;
+    let label = label.strip_prefix('\'').and_then(|l| l.strip_suffix('\'')).unwrap_or(label);
+    let mut fields = rest.split(';');
+    let value = fields.next()?;
+    if label.is_empty() {
+        return None;
+    }
+    if value == "U" {
+        return Some(None);
+    }
+    let is_number = |c: char| c.is_ascii_digit() || matches!(c, '.' | ',' | '-' | '+');
+    let mut end = value.find(|c| !is_number(c)).unwrap_or(value.len());
+    // An exponent, as in 1e-3: the letter belongs to the number if a number follows.
+    let exponent = &value[end..];
+    if exponent.starts_with(['e', 'E'])
+        && exponent.len() > 1
+        && exponent[1..].trim_start_matches(['-', '+']).starts_with(|c: char| c.is_ascii_digit())
+    {
+        end += 1 + exponent[1..].find(|c| !is_number(c)).unwrap_or(exponent.len() - 1);
+    }
+    let (number, unit) = value.split_at(end);
+    // Some plugins print the decimal comma of their locale.
+    let number: f64 = number.replace(',', ".").parse().ok()?;
+    number.is_finite().then(|| {
+        Some(Measured {
+            label: text::clean(label).replace(['\n', '\t'], " "),
+            value: number,
+            unit: text::clean(unit),
+            limits: fields.take(4).map(text::clean).collect(),
+        })
+    })
+}

@@ -1,0 +1,246 @@
+//! Which probes there are: what lies in the interval folders, and why something in them is not run.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use thiserror::Error;
+
+use super::ownership;
+use crate::tree::ProbeName;
+
+/// Shortest and longest interval, in seconds.
+pub const INTERVALS: std::ops::RangeInclusive<u32> = 2..=86_400;
+/// Most probes of one host.
+pub const MAX_PROBES: usize = 1_000;
+/// Where probes lie that are installed and perhaps not enabled.
+pub const EXAMPLES: &str = "examples";
+/// The name under which the agent reports about itself.
+pub const SELF_PROBE: &str = "wigo";
+
+/// A probe that is due every `interval` seconds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Where it is called: a file or a link in an interval folder.
+    pub path: PathBuf,
+    pub interval: u32,
+    /// Why it may not be run; that is then its result.
+    pub refused: Option<String>,
+    /// Changes when the file behind it is replaced or edited.
+    pub version: Option<Version>,
+}
+
+/// What tells one state of a file from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Version {
+    device: u64,
+    inode: u64,
+    changed: (i64, i64),
+}
+
+/// Something in the probes folder that is not run, and why.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NotRun {
+    pub path: PathBuf,
+    pub why: String,
+}
+
+/// All that was found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Catalog {
+    pub entries: BTreeMap<ProbeName, Entry>,
+    pub not_run: BTreeSet<NotRun>,
+    /// Executables in `examples/` that no interval folder holds.
+    pub disabled: BTreeSet<String>,
+    /// Folders in which a change matters.
+    pub folders: BTreeSet<PathBuf>,
+}
+
+/// The probes folder itself cannot be read.
+#[derive(Debug, Error)]
+#[error(
+    "the probes folder `{path}` cannot be read: make it, or name another as [Global] ProbesDirectory"
+)]
+pub struct NoProbes {
+    pub path: PathBuf,
+    pub source: io::Error,
+}
+
+impl Catalog {
+    /// Reads the folders below `root`, an absolute path.
+    pub fn read(root: &Path) -> Result<Catalog, NoProbes> {
+        let no_probes = |source| NoProbes { path: root.into(), source };
+        let mut catalog = Catalog { folders: BTreeSet::from([root.into()]), ..Catalog::default() };
+        let mut installed = BTreeSet::new();
+        let mut folders = BTreeMap::new();
+        for entry in fs::read_dir(root).map_err(no_probes)?.flatten() {
+            let path = entry.path();
+            let name = entry.file_name();
+            let Some(name) = name.to_str() else { continue };
+            match name.parse::<u32>() {
+                _ if name == EXAMPLES => installed = executables_in(&path),
+                Ok(interval) if INTERVALS.contains(&interval) => {
+                    folders.insert((interval, path.clone()), ());
+                }
+                Ok(_) => catalog.not_run(&path, "an interval is 2 to 86400 seconds"),
+                Err(_) => {}
+            }
+        }
+        // Shortest first, so that it owns a name that stands in several.
+        for (interval, path) in folders.into_keys() {
+            catalog.read_folder(&path, interval);
+        }
+        catalog.disabled = installed
+            .into_iter()
+            .filter(|name| !catalog.entries.contains_key(name.as_str()))
+            .collect();
+        Ok(catalog)
+    }
+
+    fn not_run(&mut self, path: &Path, why: impl Into<String>) {
+        self.not_run.insert(NotRun { path: path.into(), why: why.into() });
+    }
+
+    fn read_folder(&mut self, path: &Path, interval: u32) {
+        let folder = match fs::canonicalize(path) {
+            Ok(folder) if folder.is_dir() => folder,
+            Ok(_) => return self.not_run(path, "it is not a folder"),
+            Err(error) => return self.not_run(path, format!("it cannot be opened: {error}")),
+        };
+        self.folders.insert(path.into());
+        let refused = ownership::check_with_parents(&folder).err();
+        let files = match fs::read_dir(path) {
+            Ok(files) => files,
+            Err(error) => return self.not_run(path, format!("it cannot be read: {error}")),
+        };
+        let mut files: Vec<_> = files.flatten().collect();
+        files.sort_by_key(|file| file.file_name());
+        for file in files {
+            self.read_file(&file, interval, refused.clone());
+        }
+    }
+
+    fn read_file(&mut self, file: &fs::DirEntry, interval: u32, refused: Option<String>) {
+        let path = file.path();
+        if file.file_type().is_ok_and(|kind| kind.is_dir()) {
+            return;
+        }
+        let name = file.file_name();
+        let name = match name.to_str().ok_or("its name is not UTF-8".to_owned()) {
+            Ok(name) if is_leftover(name) => {
+                return self.not_run(&path, "hidden files and backup copies are not run");
+            }
+            Ok(SELF_PROBE) => {
+                return self.not_run(&path, "this name is the agent's own: rename the probe");
+            }
+            Ok(name) => ProbeName::new(name).map_err(|error| error.to_string()),
+            Err(why) => Err(why),
+        };
+        let name = match name {
+            Ok(name) => name,
+            Err(why) => return self.not_run(&path, why),
+        };
+        if let Some(owner) = self.entries.get(name.as_str()) {
+            let why = format!("`{name}` runs every {} s already", owner.interval);
+            return self.not_run(&path, why);
+        }
+        if self.entries.len() == MAX_PROBES {
+            return self.not_run(&path, format!("more than {MAX_PROBES} probes"));
+        }
+        match look_at(&path) {
+            Ok(Found::Program { version, refused: own }) => {
+                let entry =
+                    Entry { path, interval, refused: refused.or(own), version: Some(version) };
+                self.entries.insert(name, entry);
+            }
+            Ok(Found::NotAProgram { why, watch }) => {
+                self.folders.extend(watch);
+                self.not_run(&path, why);
+            }
+            Err(why) => {
+                let entry = Entry { path, interval, refused: Some(why), version: None };
+                self.entries.insert(name, entry);
+            }
+        }
+    }
+}
+
+enum Found {
+    Program { version: Version, refused: Option<String> },
+    NotAProgram { why: String, watch: Option<PathBuf> },
+}
+
+/// What a path in an interval folder leads to. `Err` if that should be seen as a failing probe.
+fn look_at(path: &Path) -> Result<Found, String> {
+    let target = match fs::canonicalize(path) {
+        Ok(target) => target,
+        Err(error) => {
+            let aim = fs::read_link(path).unwrap_or_default();
+            return Err(format!("it is a link to `{}`: {error}", aim.display()));
+        }
+    };
+    let metadata =
+        fs::metadata(&target).map_err(|error| format!("it cannot be looked at: {error}"))?;
+    if metadata.is_dir() {
+        return Ok(Found::NotAProgram { why: "it is a link to a folder".into(), watch: None });
+    }
+    if !metadata.is_file() {
+        let why = "it is neither a file nor a link to one".into();
+        return Ok(Found::NotAProgram { why, watch: None });
+    }
+    if metadata.permissions().mode() & 0o111 == 0 {
+        // Watched for becoming executable, which is told to those who watch its own folder.
+        let watch = target.parent().map(Path::to_path_buf);
+        return Ok(Found::NotAProgram { why: "it is not executable (chmod +x)".into(), watch });
+    }
+    let version = Version::of(&metadata);
+    Ok(Found::Program { version, refused: ownership::check_with_parents(&target).err() })
+}
+
+impl Version {
+    fn of(metadata: &fs::Metadata) -> Version {
+        Version {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    /// Looks at a program right before it is run, where a look at the file itself is enough: that the
+    /// folders above are in order was seen when the catalog was read.
+    pub fn check(path: &Path) -> Result<Version, String> {
+        let metadata = fs::metadata(path).map_err(|error| match fs::read_link(path) {
+            Ok(aim) => format!("it is a link to `{}`: {error}", aim.display()),
+            Err(_) => format!("it cannot be looked at: {error}"),
+        })?;
+        ownership::check_metadata(path, &metadata)?;
+        Ok(Version::of(&metadata))
+    }
+}
+
+/// What editors, packages and version control leave behind.
+fn is_leftover(name: &str) -> bool {
+    const ENDINGS: [&str; 9] =
+        ["~", ".swp", ".bak", ".orig", ".rej", ".dpkg-old", ".dpkg-new", ".dpkg-dist", ".rpmsave"];
+    name.starts_with('.') || ENDINGS.iter().any(|ending| name.ends_with(ending))
+}
+
+fn executables_in(folder: &Path) -> BTreeSet<String> {
+    let Ok(files) = fs::read_dir(folder) else { return BTreeSet::new() };
+    let is_program = |path: &Path| {
+        fs::metadata(path)
+            .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+    };
+    files
+        .flatten()
+        .filter(|file| is_program(&file.path()))
+        .filter_map(|file| file.file_name().into_string().ok())
+        .filter(|name| !is_leftover(name) && ProbeName::new(name).is_ok())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;
