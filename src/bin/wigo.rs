@@ -1,1 +1,112 @@
-fn main() {}
+//! `wigo`: the agent, and what helps to set it up.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::{Context, Result};
+use clap::{Args, Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+use wigo::{
+    app::{self, App},
+    cli::probe as probe_commands,
+    config,
+    log::Log,
+};
+
+/// Most threads of the runtime; probes have threads of their own.
+const MAX_RUNTIME_THREADS: usize = 4;
+
+/// What Is Going On: runs probes, keeps what happened, serves /api.
+#[derive(Parser)]
+#[command(version = app::VERSION, disable_version_flag = true)]
+struct Arguments {
+    /// The configuration file.
+    #[arg(short, long, global = true, value_name = "FILE", default_value = config::DEFAULT_PATH)]
+    config: PathBuf,
+    /// Print the version.
+    #[arg(short = 'v', long, action = clap::ArgAction::Version)]
+    version: (),
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Look for mistakes in a configuration. Exits with 0, 1 (warnings, with --strict) or 2 (mistakes).
+    CheckConfig(CheckConfig),
+    /// Try and list probes.
+    #[command(subcommand)]
+    Probe(probe_commands::Command),
+}
+
+#[derive(Args)]
+struct CheckConfig {
+    /// The file to look at; without it, the one of --config.
+    file: Option<PathBuf>,
+    /// Warnings count as well.
+    #[arg(long)]
+    strict: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let result = match arguments.command {
+        None => run_agent(&arguments.config),
+        Some(Command::CheckConfig(check)) => {
+            let file = check.file.unwrap_or(arguments.config);
+            let (text, code) = config::check(&file, check.strict, wigo::cli::wants_colour());
+            anstream::print!("{text}");
+            Ok(ExitCode::from(code))
+        }
+        Some(Command::Probe(command)) => {
+            app::prepare_process();
+            probe_commands::run(command, &arguments.config).map_err(anyhow::Error::from)
+        }
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("wigo: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run_agent(path: &std::path::Path) -> Result<ExitCode> {
+    app::prepare_process();
+    let loaded = config::load(path)?;
+    let log = Log::install(loaded.config.global.debug);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads.min(MAX_RUNTIME_THREADS))
+        .enable_all()
+        .build()
+        .context("cannot start the threads of the runtime")?;
+    runtime.block_on(serve(loaded, log))
+}
+
+async fn serve(loaded: config::Loaded, log: Log) -> Result<ExitCode> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let http = loaded.config.http.clone();
+    let probes = loaded.config.global.probes_directory.clone();
+    let mut app = App::build(loaded, log).await?;
+    let (address, count) = (app.address(), app.probe_count());
+    app.start()?;
+    tracing::info!("{}: {count} probes of `{}`", app::VERSION, probes.display());
+    if let Some(address) = address {
+        let scheme = if http.ssl_enabled { "https" } else { "http" };
+        tracing::info!("listening on {scheme}://{address}/");
+    }
+    let why = loop {
+        tokio::select! {
+            _ = interrupt.recv() => break "interrupted (SIGINT)",
+            _ = terminate.recv() => break "told to (SIGTERM)",
+            _ = hangup.recv() => tokio::task::block_in_place(|| app.reload()),
+        }
+    };
+    tracing::info!("stopping: {why}");
+    tokio::select! {
+        () = app.stop(why) => Ok(ExitCode::SUCCESS),
+        // Somebody is in a hurry: what is not on disk yet is lost.
+        _ = interrupt.recv() => Ok(ExitCode::FAILURE),
+        _ = terminate.recv() => Ok(ExitCode::FAILURE),
+    }
+}

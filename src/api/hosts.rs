@@ -1,0 +1,190 @@
+//! The tree over HTTP: instances, hosts, probes, groups, labels.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
+
+use axum::{
+    extract::{Path, RawQuery, State},
+    http::{HeaderMap, StatusCode},
+    response::Response,
+};
+
+use super::{
+    Api,
+    reply::{self, Document},
+    views,
+};
+use crate::tree::{Instance, ProbeName, Tree};
+
+type Shared = State<Arc<Api>>;
+
+pub async fn tree(State(api): Shared, headers: HeaderMap) -> Response {
+    let document = api.hub.read_version(|tree, version| {
+        api.cache.get(version).unwrap_or_else(|| {
+            let document = Document::of(&views::Wigo::new(&tree.me));
+            api.cache.put(version, document.clone());
+            document
+        })
+    });
+    document.answer(&headers)
+}
+
+pub async fn status(State(api): Shared, headers: HeaderMap) -> Response {
+    api.hub.read(|tree| reply::json(&headers, &tree.me.global_status()))
+}
+
+pub async fn hosts(State(api): Shared, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
+    let wanted = match labels_of(query.as_deref().unwrap_or_default()) {
+        Ok(wanted) => wanted,
+        Err(why) => return reply::refuse(StatusCode::BAD_REQUEST, why),
+    };
+    api.hub.read(|tree| {
+        let instances = tree.instances().into_iter();
+        let names: Vec<&str> = instances
+            .filter(|instance| wanted.iter().all(|(key, value)| has_label(instance, key, value)))
+            .map(|instance| instance.host.name.as_str())
+            .collect();
+        reply::json(&headers, &names)
+    })
+}
+
+fn has_label(instance: &Instance, key: &str, value: &str) -> bool {
+    let host = &instance.host;
+    match key {
+        "group" => host.group == value,
+        _ => host.labels.get(key).is_some_and(|held| held == value),
+    }
+}
+
+/// The labels asked for by `labels=key=value,key=value`.
+fn labels_of(query: &str) -> Result<Vec<(String, String)>, String> {
+    let mut wanted: Vec<(String, String)> = Vec::new();
+    for (_, value) in query_pairs(query).filter(|(name, _)| name == "labels") {
+        for pair in value.split(',').filter(|pair| !pair.is_empty()) {
+            let Some((key, value)) = pair.split_once('=') else {
+                return Err(format!("`{pair}` is not a label: write key=value"));
+            };
+            if wanted.iter().any(|(known, _)| known == key) {
+                return Err(format!("the label `{key}` is asked for twice"));
+            }
+            wanted.push((key.into(), value.into()));
+        }
+    }
+    Ok(wanted)
+}
+
+/// The pairs of a query string, decoded.
+pub fn query_pairs(query: &str) -> impl Iterator<Item = (String, String)> + '_ {
+    let uri = format!("/?{query}").parse().unwrap_or_default();
+    let parsed: Result<axum::extract::Query<Vec<(String, String)>>, _> =
+        axum::extract::Query::try_from_uri(&uri);
+    parsed.map(|pairs| pairs.0).unwrap_or_default().into_iter()
+}
+
+/// Answers from the instance of this name or uuid, or says that there is none.
+fn with_host(api: &Api, host: &str, answer: impl FnOnce(&Instance) -> Response) -> Response {
+    api.hub.read(|tree| match tree.find(host) {
+        Some(instance) => answer(instance),
+        None => reply::refuse(StatusCode::NOT_FOUND, unknown_host(host)),
+    })
+}
+
+/// The original's words for it.
+pub fn unknown_host(host: &str) -> String {
+    format!("Remote wigo {host} not found")
+}
+
+fn unknown_probe(host: &str, probe: &str) -> Response {
+    let why = format!("Probe {probe} not found in remote wigo {host}");
+    reply::refuse(StatusCode::NOT_FOUND, why)
+}
+
+pub async fn host(State(api): Shared, Path(host): Path<String>, headers: HeaderMap) -> Response {
+    with_host(&api, &host, |instance| reply::json(&headers, &views::Wigo::new(instance)))
+}
+
+pub async fn host_status(
+    State(api): Shared,
+    Path(host): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    with_host(&api, &host, |instance| reply::json(&headers, &instance.global_status()))
+}
+
+pub async fn probes(State(api): Shared, Path(host): Path<String>, headers: HeaderMap) -> Response {
+    with_host(&api, &host, |instance| {
+        let names: Vec<&ProbeName> = instance.host.probes.keys().collect();
+        reply::json(&headers, &names)
+    })
+}
+
+pub async fn probe(
+    State(api): Shared,
+    Path((host, probe)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Response {
+    with_host(&api, &host, |instance| match instance.host.probes.get(probe.as_str()) {
+        Some(found) => reply::json(&headers, &views::Probe::new(found)),
+        None => unknown_probe(&host, &probe),
+    })
+}
+
+pub async fn probe_status(
+    State(api): Shared,
+    Path((host, probe)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Response {
+    with_host(&api, &host, |instance| match instance.host.probes.get(probe.as_str()) {
+        Some(found) => reply::json(&headers, &found.result.status),
+        None => unknown_probe(&host, &probe),
+    })
+}
+
+pub async fn groups(State(api): Shared, headers: HeaderMap) -> Response {
+    api.hub.read(|tree| reply::json(&headers, &tree.groups()))
+}
+
+pub async fn group(State(api): Shared, Path(group): Path<String>, headers: HeaderMap) -> Response {
+    api.hub.read(|tree| match tree.group(&group) {
+        Some(found) => reply::json(&headers, &views::Group::new(&found)),
+        None => reply::refuse(StatusCode::NOT_FOUND, format!("Group {group} not found")),
+    })
+}
+
+pub async fn labels(State(api): Shared, headers: HeaderMap) -> Response {
+    api.hub.read(|tree| reply::json(&headers, &count_labels(tree)))
+}
+
+/// How many hosts have each value of each label.
+fn count_labels(tree: &Tree) -> BTreeMap<&str, BTreeMap<&str, usize>> {
+    let mut counts: BTreeMap<&str, BTreeMap<&str, usize>> = BTreeMap::new();
+    let mut seen = HashSet::new();
+    for instance in tree.instances().into_iter().filter(|instance| seen.insert(instance.uuid)) {
+        let host = &instance.host;
+        let labels = host.labels.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        let group = Some(("group", host.group.as_str())).filter(|(_, group)| !group.is_empty());
+        for (key, value) in labels.chain(group) {
+            *counts.entry(key).or_default().entry(value).or_default() += 1;
+        }
+    }
+    counts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_read_and_doubles_refused() {
+        let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        assert_eq!(
+            labels_of("labels=env=prod,role=db%20x"),
+            Ok(vec![pair("env", "prod"), pair("role", "db x")])
+        );
+        assert_eq!(labels_of("other=1"), Ok(vec![]));
+        assert!(labels_of("labels=env=a,env=b").unwrap_err().contains("twice"));
+        assert!(labels_of("labels=env").unwrap_err().contains("key=value"));
+    }
+}

@@ -1,0 +1,284 @@
+//! What happened: the log in all its routes, and the timeline of a host.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Path, RawQuery, State},
+    http::{HeaderMap, StatusCode},
+    response::Response,
+};
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use super::{
+    Api,
+    hosts::{query_pairs, unknown_host},
+    reply, views,
+};
+use crate::{
+    status::Status,
+    store::{LogQuery, Store, StoreError},
+};
+
+type Shared = State<Arc<Api>>;
+
+/// Entries of one answer when the caller does not say, as in the original.
+const DEFAULT_LIMIT: usize = 100;
+/// Most entries of one answer.
+const MAX_LIMIT: usize = 10_000;
+/// How far back a timeline goes when the caller does not say.
+const DEFAULT_TIMELINE: SignedDuration = SignedDuration::from_hours(24);
+
+pub async fn logs(State(api): Shared, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
+    answer(&api, query, None, None, None, headers).await
+}
+
+pub async fn group_logs(
+    State(api): Shared,
+    Path(group): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    answer(&api, query, None, Some(group), None, headers).await
+}
+
+pub async fn group_probe_logs(
+    State(api): Shared,
+    Path((group, probe)): Path<(String, String)>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    answer(&api, query, None, Some(group), Some(probe), headers).await
+}
+
+pub async fn host_logs(
+    State(api): Shared,
+    Path(host): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    answer(&api, query, Some(host), None, None, headers).await
+}
+
+pub async fn host_probe_logs(
+    State(api): Shared,
+    Path((host, probe)): Path<(String, String)>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    answer(&api, query, Some(host), None, Some(probe), headers).await
+}
+
+pub async fn probe_logs(
+    State(api): Shared,
+    Path(probe): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    answer(&api, query, None, None, Some(probe), headers).await
+}
+
+async fn answer(
+    api: &Api,
+    query: Option<String>,
+    host: Option<String>,
+    group: Option<String>,
+    probe: Option<String>,
+    headers: HeaderMap,
+) -> Response {
+    let mut wanted = match read_query(query.as_deref().unwrap_or_default()) {
+        Ok(wanted) => wanted,
+        Err(why) => return reply::refuse(StatusCode::BAD_REQUEST, why),
+    };
+    // A path parameter says where we are; a query parameter cannot lead out of it.
+    wanted.host = host.or(wanted.host);
+    wanted.group = group.or(wanted.group);
+    wanted.probe = probe.or(wanted.probe);
+    if let Some(host) = wanted.host.as_mut()
+        && let Some(name) = api.hub.read(|tree| tree.find(host).map(|found| found.host.name.clone()))
+    {
+        *host = name;
+    }
+    let in_tree = wanted.host.as_ref().is_none_or(|host| knows(api, host));
+    let found = ask(&api.store, move |store| {
+        let found = store.logs(&wanted)?;
+        let known = match &wanted.host {
+            Some(host) if found.is_empty() && !in_tree => store.knows_host(host)?,
+            _ => true,
+        };
+        Ok(known.then_some(found).ok_or(wanted.host.unwrap_or_default()))
+    });
+    match found.await {
+        Ok(Ok(entries)) => {
+            let entries: Vec<_> = entries.iter().map(views::LogEntry::new).collect();
+            reply::json(&headers, &entries)
+        }
+        Ok(Err(host)) => reply::refuse(StatusCode::NOT_FOUND, unknown_host(&host)),
+        Err(response) => response,
+    }
+}
+
+fn knows(api: &Api, host: &str) -> bool {
+    api.hub.read(|tree| tree.find(host).is_some())
+}
+
+pub async fn indexes(State(api): Shared, headers: HeaderMap) -> Response {
+    #[derive(Serialize)]
+    struct Indexes {
+        groups: Vec<String>,
+        hosts: Vec<String>,
+        probes: Vec<String>,
+    }
+    match ask(&api.store, Store::indexes).await {
+        Ok(found) => {
+            let crate::store::Indexes { groups, hosts, probes } = found;
+            reply::json(&headers, &Indexes { groups, hosts, probes })
+        }
+        Err(response) => response,
+    }
+}
+
+/// `GET /api/hosts/{host}/timeline`.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Timeline {
+    host: String,
+    probe: String,
+    since: i64,
+    until: i64,
+    /// −1 if it had never been seen by then.
+    status_at_start: i32,
+    history_days: u32,
+    changes: Vec<Change>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Change {
+    host: String,
+    probe: String,
+    group: String,
+    was: Option<Status>,
+    now: Option<Status>,
+    message: String,
+    at: i64,
+    kind: &'static str,
+}
+
+pub async fn timeline(
+    State(api): Shared,
+    Path(host): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    let wanted = match read_query(query.as_deref().unwrap_or_default()) {
+        Ok(wanted) => wanted,
+        Err(why) => return reply::refuse(StatusCode::BAD_REQUEST, why),
+    };
+    let Some(host) = api.hub.read(|tree| tree.find(&host).map(|found| found.host.name.clone()))
+    else {
+        return reply::refuse(StatusCode::NOT_FOUND, unknown_host(&host));
+    };
+    let until = wanted.until.unwrap_or_else(Timestamp::now);
+    let since = wanted.since.or(until.checked_sub(DEFAULT_TIMELINE).ok()).unwrap_or(until);
+    let (of, probe) = (host.clone(), wanted.probe.clone());
+    let found = ask(&api.store, move |store| store.timeline(&of, probe.as_deref(), since, until));
+    let found = match found.await {
+        Ok(found) => found,
+        Err(response) => return response,
+    };
+    let change = |entry: crate::hub::Entry| {
+        let transition = entry.transition;
+        Change {
+            host: transition.host,
+            probe: transition.probe.map(|probe| probe.to_string()).unwrap_or_default(),
+            group: transition.group,
+            was: transition.was,
+            now: transition.now,
+            message: transition.message,
+            at: transition.at.as_second(),
+            kind: transition.kind.word(),
+        }
+    };
+    let timeline = Timeline {
+        host,
+        probe: wanted.probe.unwrap_or_default(),
+        since: since.as_second(),
+        until: until.as_second(),
+        status_at_start: found.status_at_start.map_or(-1, |status| status.number().into()),
+        history_days: api.config.load().global.status_history_days,
+        changes: found.changes.into_iter().map(change).collect(),
+    };
+    reply::json(&headers, &timeline)
+}
+
+/// Asks the store on a thread that may wait.
+async fn ask<T: Send + 'static>(
+    store: &Store,
+    question: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, Response> {
+    let store = store.clone();
+    let answer = tokio::task::spawn_blocking(move || question(&store)).await;
+    let why = match answer {
+        Ok(Ok(answer)) => return Ok(answer),
+        Ok(Err(error)) => error.to_string(),
+        Err(error) => error.to_string(),
+    };
+    tracing::warn!("the log could not be read: {why}");
+    let status = StatusCode::INTERNAL_SERVER_ERROR;
+    Err(reply::refuse(status, format!("the log could not be read: {why}")))
+}
+
+/// Reads the parameters that the log routes share. What is no number falls back to the default, as in
+/// the original; what is no time is refused, since falling back would answer another question.
+fn read_query(query: &str) -> Result<LogQuery, String> {
+    let mut wanted = LogQuery {
+        host: None,
+        group: None,
+        probe: None,
+        since: None,
+        until: None,
+        after: None,
+        limit: DEFAULT_LIMIT,
+        offset: 0,
+    };
+    for (name, value) in query_pairs(query) {
+        match name.as_str() {
+            _ if value.is_empty() => {}
+            "hostname" => wanted.host = Some(value),
+            "group" => wanted.group = Some(value),
+            "probe" => wanted.probe = Some(value),
+            "limit" => wanted.limit = value.parse().unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT),
+            "offset" => wanted.offset = value.parse().unwrap_or(0),
+            "after" => wanted.after = value.parse().ok(),
+            "since" => wanted.since = Some(read_time(&value)?),
+            "until" => wanted.until = Some(read_time(&value)?),
+            _ => {}
+        }
+    }
+    Ok(wanted)
+}
+
+fn read_time(text: &str) -> Result<Timestamp, String> {
+    let seconds = text.parse().ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
+    seconds
+        .or_else(|| text.parse().ok())
+        .ok_or_else(|| format!("`{text}` is no time: write Unix seconds or 2025-03-04T09:15:02Z"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_fall_back_and_times_do_not() {
+        let query = read_query("limit=x&offset=-1&hostname=a%20b&since=60&until=1970-01-01T01:00:00Z");
+        let query = query.unwrap();
+        assert_eq!((query.limit, query.offset), (100, 0));
+        assert_eq!(query.host.as_deref(), Some("a b"));
+        assert_eq!(query.since.unwrap().as_second(), 60);
+        assert_eq!(query.until.unwrap().as_second(), 3_600);
+        assert_eq!(read_query("limit=99999999").unwrap().limit, MAX_LIMIT);
+        assert!(read_query("since=yesterday").is_err());
+    }
+}

@@ -1,0 +1,91 @@
+//! How many connections there may be, in all and from one address.
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+/// Connections at once.
+pub const MAX_CONNECTIONS: usize = 4_096;
+/// Connections at once from one address. Not counted for loopback, where all proxied callers come from.
+pub const MAX_PER_ADDRESS: usize = 64;
+
+/// Counts the connections that are open.
+#[derive(Clone, Debug, Default)]
+pub struct Connections(Arc<Mutex<Counts>>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    total: usize,
+    by_address: HashMap<IpAddr, usize>,
+}
+
+/// One connection; counted until it is dropped.
+#[derive(Debug)]
+pub struct Admitted {
+    counts: Connections,
+    address: IpAddr,
+}
+
+impl Connections {
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a connection in; `None` when there are too many.
+    pub fn admit(&self, address: IpAddr) -> Option<Admitted> {
+        let address = address.to_canonical();
+        let mut counts = self.counts();
+        let of_address = counts.by_address.get(&address).copied().unwrap_or(0);
+        let too_many = of_address >= MAX_PER_ADDRESS && !address.is_loopback();
+        if counts.total >= MAX_CONNECTIONS || too_many {
+            return None;
+        }
+        counts.total += 1;
+        *counts.by_address.entry(address).or_default() += 1;
+        Some(Admitted { counts: self.clone(), address })
+    }
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        let mut counts = self.counts.counts();
+        counts.total -= 1;
+        if let Some(count) = counts.by_address.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                counts.by_address.remove(&self.address);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_address_cannot_take_all_connections() {
+        let connections = Connections::default();
+        let address: IpAddr = "192.0.2.1".parse().unwrap();
+        let mapped: IpAddr = "::ffff:192.0.2.1".parse().unwrap();
+        let mut held: Vec<_> = (0..MAX_PER_ADDRESS).map(|_| connections.admit(address).unwrap()).collect();
+        assert!(connections.admit(address).is_none());
+        assert!(connections.admit(mapped).is_none(), "the same address in another spelling");
+        assert!(connections.admit("192.0.2.2".parse().unwrap()).is_some());
+        held.pop();
+        assert!(connections.admit(mapped).is_some());
+        drop(held);
+        assert!(connections.counts().by_address.is_empty());
+    }
+
+    #[test]
+    fn loopback_is_limited_by_the_total_alone() {
+        let connections = Connections::default();
+        let loopback: IpAddr = "127.0.0.1".parse().unwrap();
+        let held: Vec<_> = (0..MAX_CONNECTIONS).map(|_| connections.admit(loopback).unwrap()).collect();
+        assert!(connections.admit(loopback).is_none());
+        drop(held);
+    }
+}

@@ -1,0 +1,74 @@
+//! Answers: JSON with an ETag, or a refusal as a sentence.
+
+use std::sync::{Mutex, PoisonError};
+
+use axum::{
+    body::Body,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use serde::Serialize;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// A JSON document ready to be sent, with the tag that stands for its content.
+#[derive(Clone, Debug)]
+pub struct Document {
+    body: Bytes,
+    tag: HeaderValue,
+}
+
+impl Document {
+    /// Renders `value`.
+    pub fn of(value: &impl Serialize) -> Document {
+        let body = serde_json::to_vec(value).expect("views have no map with keys that are no text");
+        let digest = ring::digest::digest(&ring::digest::SHA256, &body);
+        let hex: String = digest.as_ref()[..12].iter().map(|byte| format!("{byte:02x}")).collect();
+        // Weak, since a compressed answer has the same tag and other bytes.
+        let tag = HeaderValue::try_from(format!("W/\"{hex}\"")).expect("hexadecimal digits");
+        Document { body: body.into(), tag }
+    }
+
+    /// The answer to a request with these headers: the document, or 304 if the caller has it.
+    pub fn answer(self, request: &HeaderMap) -> Response {
+        let held = request.get_all(header::IF_NONE_MATCH).iter();
+        let fresh = [(header::ETAG, self.tag.clone())];
+        let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+        let ours = opaque(self.tag.to_str().unwrap_or_default());
+        let mut tags = held.filter_map(|value| value.to_str().ok()).flat_map(|tags| tags.split(','));
+        if tags.any(|tag| opaque(tag) == ours || tag.trim() == "*") {
+            return (StatusCode::NOT_MODIFIED, fresh).into_response();
+        }
+        let cache = (header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        ([(header::CONTENT_TYPE, JSON), cache], fresh, Body::from(self.body)).into_response()
+    }
+}
+
+/// JSON for a request with these headers.
+pub fn json(request: &HeaderMap, value: &impl Serialize) -> Response {
+    Document::of(value).answer(request)
+}
+
+/// A refusal: a JSON string, a sentence saying why.
+pub fn refuse(status: StatusCode, why: impl AsRef<str>) -> Response {
+    let body = serde_json::Value::from(why.as_ref()).to_string();
+    (status, [(header::CONTENT_TYPE, JSON)], body).into_response()
+}
+
+/// The whole tree as it was rendered last; rendered again only when the tree has changed.
+#[derive(Debug, Default)]
+pub struct Cache(Mutex<Option<(u64, Document)>>);
+
+impl Cache {
+    /// The document of `version`, if that is the one held.
+    pub fn get(&self, version: u64) -> Option<Document> {
+        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        held.as_ref().filter(|(of, _)| *of == version).map(|(_, document)| document.clone())
+    }
+
+    /// Keeps the document of `version`.
+    pub fn put(&self, version: u64, document: Document) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((version, document));
+    }
+}

@@ -1,0 +1,147 @@
+//! The HTTP listener: plain or TLS, each connection with limits on time, size and number.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
+    service::TowerToHyperService,
+};
+use thiserror::Error;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+};
+use tokio_io_timeout::TimeoutStream;
+
+use super::limits::{Admitted, Connections};
+use crate::{task::Stop, trust::ServerTls};
+
+/// For the TLS handshake.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
+/// For the head of a request; also how long a connection may be idle between two.
+const HEAD_LIMIT: Duration = Duration::from_secs(10);
+/// For a client that does not take its answer.
+const WRITE_LIMIT: Duration = Duration::from_secs(10);
+/// Largest head of a request, in bytes.
+const MAX_HEAD: usize = 16 << 10;
+/// Room for what a connection has read and not yet handled, in bytes.
+const MAX_BUFFER: usize = 32 << 10;
+/// Pause after a failed accept: the first, and the longest.
+const ACCEPT_PAUSE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
+/// For requests that are being answered when the server stops.
+const DRAIN_LIMIT: Duration = Duration::from_secs(2);
+
+/// The listener cannot be had.
+#[derive(Debug, Error)]
+#[error(
+    "cannot listen on `{address}`: change [Http] Address or Port, or end what listens there already"
+)]
+pub struct CannotListen {
+    address: String,
+    source: io::Error,
+}
+
+/// A bound listener, not served yet.
+pub struct Server {
+    listener: TcpListener,
+    tls: Option<Arc<ServerTls>>,
+}
+
+impl Server {
+    /// Binds. `address` is a name or an IP address, an IPv6 one with or without brackets.
+    pub async fn bind(
+        address: &str,
+        port: u16,
+        tls: Option<Arc<ServerTls>>,
+    ) -> Result<Server, CannotListen> {
+        let bare = address.trim_start_matches('[').trim_end_matches(']');
+        let bare = if bare.is_empty() { "::" } else { bare };
+        let listener = TcpListener::bind((bare, port)).await.map_err(|source| CannotListen {
+            address: format!("{address}:{port}"),
+            source,
+        })?;
+        Ok(Server { listener, tls })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until told to stop, then lets open requests finish for a moment.
+    pub async fn serve(self, router: Router, mut stop: Stop) {
+        let connections = Connections::default();
+        let graceful = Arc::new(GracefulShutdown::new());
+        let mut pause = ACCEPT_PAUSE.0;
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                () = stop.wait() => break,
+            };
+            match accepted {
+                Ok((stream, peer)) => {
+                    pause = ACCEPT_PAUSE.0;
+                    // Too many: closed at once, which a client understands better than waiting.
+                    if let Some(admitted) = connections.admit(peer.ip()) {
+                        let (tls, router) = (self.tls.clone(), router.clone());
+                        let (watcher, stop) = (graceful.watcher(), stop.clone());
+                        tokio::spawn(connection(stream, tls, router, watcher, stop, admitted));
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!("cannot accept a connection: {error}");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(ACCEPT_PAUSE.1);
+                }
+            }
+        }
+        if let Some(graceful) = Arc::into_inner(graceful) {
+            let _ = tokio::time::timeout(DRAIN_LIMIT, graceful.shutdown()).await;
+        }
+    }
+}
+
+async fn connection(
+    stream: TcpStream,
+    tls: Option<Arc<ServerTls>>,
+    router: Router,
+    watcher: hyper_util::server::graceful::Watcher,
+    mut stop: Stop,
+    _admitted: Admitted,
+) {
+    let _ = stream.set_nodelay(true);
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(WRITE_LIMIT));
+    let stream = Box::pin(stream);
+    let Some(tls) = tls else { return serve_http(stream, router, watcher).await };
+    let handshake = tls.acceptor().await.accept(stream);
+    let done = tokio::select! {
+        done = tokio::time::timeout(HANDSHAKE_LIMIT, handshake) => done,
+        () = stop.wait() => return,
+    };
+    if let Ok(Ok(stream)) = done {
+        serve_http(stream, router, watcher).await;
+    }
+}
+
+async fn serve_http<Stream>(
+    stream: Stream,
+    router: Router,
+    watcher: hyper_util::server::graceful::Watcher,
+) where
+    Stream: AsyncRead + AsyncWrite + Unpin,
+{
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_LIMIT)
+        .max_buf_size(MAX_BUFFER)
+        .max_header_size(MAX_HEAD)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    // A client that goes away or talks nonsense is its own business.
+    if let Err(error) = watcher.watch(served).await {
+        tracing::debug!("connection ended: {error}");
+    }
+}

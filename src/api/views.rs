@@ -1,0 +1,256 @@
+//! The JSON we promise: field names and their order are those of the original; what it does not have
+//! comes after them.
+
+use std::collections::BTreeMap;
+
+use jiff::{Timestamp, tz::TimeZone};
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::{
+    hub::Entry,
+    json::Json,
+    status::{Level, Status},
+    tree::{self, Instance, ProbeName},
+};
+
+/// An instance with everything below it: `GET /api`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Wigo<'tree> {
+    uuid: Uuid,
+    version: &'tree str,
+    is_alive: bool,
+    global_status: Status,
+    global_message: &'tree str,
+    local_host: Host<'tree>,
+    remote_wigos: BTreeMap<Uuid, Wigo<'tree>>,
+    hostname: &'tree str,
+    /// Unix seconds; 0 for the answering instance itself.
+    last_update: i64,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Host<'tree> {
+    name: &'tree str,
+    group: &'tree str,
+    status: Status,
+    probes: BTreeMap<&'tree ProbeName, Probe<'tree>>,
+    labels: &'tree BTreeMap<String, String>,
+}
+
+/// A probe and its last result.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Probe<'tree> {
+    name: &'tree ProbeName,
+    version: &'tree str,
+    value: &'tree Json,
+    message: &'tree str,
+    probe_date: String,
+    /// Unix seconds.
+    timestamp: i64,
+    metrics: &'tree Json,
+    detail: &'tree Json,
+    status: Status,
+    exit_code: i32,
+    /// Seconds between runs.
+    interval: u32,
+    /// Unix seconds: when the present status began.
+    since: i64,
+    /// Known from before a restart or a loss of contact, and not confirmed since.
+    stale: bool,
+}
+
+impl<'tree> Wigo<'tree> {
+    pub fn new(instance: &'tree Instance) -> Wigo<'tree> {
+        let host = &instance.host;
+        let probes = host.probes.iter().map(|(name, probe)| (name, Probe::new(probe)));
+        let remotes = instance.remotes.iter().map(|(uuid, remote)| (*uuid, Wigo::new(remote)));
+        Wigo {
+            uuid: instance.uuid,
+            version: &instance.version,
+            is_alive: instance.is_alive,
+            global_status: instance.global_status(),
+            global_message: &instance.message,
+            local_host: Host {
+                name: &host.name,
+                group: &host.group,
+                status: instance.local_status(),
+                probes: probes.collect(),
+                labels: &host.labels,
+            },
+            remote_wigos: remotes.collect(),
+            hostname: &host.name,
+            last_update: instance.last_update.map_or(0, Timestamp::as_second),
+        }
+    }
+}
+
+impl<'tree> Probe<'tree> {
+    pub fn new(probe: &'tree tree::Probe) -> Probe<'tree> {
+        let result = &*probe.result;
+        Probe {
+            name: &result.name,
+            version: &result.version,
+            value: &result.value,
+            message: &result.message,
+            probe_date: date(result.date),
+            timestamp: result.date.as_second(),
+            metrics: &result.metrics,
+            detail: &result.detail,
+            status: result.status,
+            exit_code: result.exit_code,
+            interval: result.interval,
+            since: probe.since.as_second(),
+            stale: probe.stale,
+        }
+    }
+}
+
+/// The hosts of a group: `GET /api/groups/{group}`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Group<'tree> {
+    hosts: Vec<GroupHost<'tree>>,
+    name: &'tree str,
+    status: Status,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct GroupHost<'tree> {
+    name: &'tree str,
+    message: &'tree str,
+    status: Status,
+    is_alive: bool,
+    probes: Vec<GroupProbe<'tree>>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct GroupProbe<'tree> {
+    message: &'tree str,
+    name: &'tree ProbeName,
+    status: Status,
+}
+
+impl<'tree> Group<'tree> {
+    pub fn new(group: &tree::Group<'tree>) -> Group<'tree> {
+        let probe = |probe: &'tree tree::Probe| GroupProbe {
+            message: &probe.result.message,
+            name: &probe.result.name,
+            status: probe.result.status,
+        };
+        let host = |instance: &&'tree Instance| GroupHost {
+            name: &instance.host.name,
+            message: &instance.message,
+            status: instance.global_status(),
+            is_alive: instance.is_alive,
+            probes: instance.host.probes.values().map(probe).collect(),
+        };
+        Group {
+            hosts: group.hosts.iter().map(host).collect(),
+            name: group.name,
+            status: group.status(),
+        }
+    }
+}
+
+/// An entry of the log: `GET /api/logs`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct LogEntry<'entry> {
+    date: String,
+    /// Unix seconds: when it happened.
+    timestamp: i64,
+    /// The original's numbers, see [`log_level`].
+    level: u8,
+    message: String,
+    host: &'entry str,
+    probe: &'entry str,
+    group: &'entry str,
+    id: u64,
+    kind: &'static str,
+    was: Option<Status>,
+    now: Option<Status>,
+    /// Unix seconds: when this instance knew.
+    learned: i64,
+}
+
+impl<'entry> LogEntry<'entry> {
+    pub fn new(entry: &'entry Entry) -> LogEntry<'entry> {
+        let transition = &entry.transition;
+        LogEntry {
+            date: date(transition.at),
+            timestamp: transition.at.as_second(),
+            level: log_level(transition.now),
+            message: log_message(transition),
+            host: &transition.host,
+            probe: transition.probe.as_ref().map_or("", ProbeName::as_str),
+            group: &transition.group,
+            id: entry.id,
+            kind: transition.kind.word(),
+            was: transition.was,
+            now: transition.now,
+            learned: entry.learned.as_second(),
+        }
+    }
+}
+
+/// The sentence of a transition, worded as in the original's log where it has one.
+fn log_message(transition: &tree::Transition) -> String {
+    let (message, probe) = (&transition.message, transition.probe.as_ref());
+    match (transition.kind, probe, transition.was, transition.now) {
+        (tree::Kind::ProbeChanged, Some(probe), Some(was), Some(now)) => {
+            format!("Probe {probe} switched from {was} to {now} : {message}")
+        }
+        (tree::Kind::ProbeSeen, Some(probe), _, Some(now)) => {
+            format!("Probe {probe} reported for the first time with {now} : {message}")
+        }
+        (tree::Kind::ProbeGone, Some(probe), Some(was), _) => {
+            format!("Probe {probe} does not exist anymore (was {was}) : {message}")
+        }
+        _ => message.clone(),
+    }
+}
+
+/// The original's log levels: 2 NOTICE, 3 INFO, 5 WARNING, 6 CRITICAL, 4 ERROR.
+fn log_level(status: Option<Status>) -> u8 {
+    match status.map(Status::level) {
+        None | Some(Level::Ok) => 2,
+        Some(Level::Info) => 3,
+        Some(Level::Warn) => 5,
+        Some(Level::Crit) => 6,
+        Some(Level::Error | Level::Down) => 4,
+    }
+}
+
+/// The original's way to write a date: `2025-03-04T09:15:02.3182 (CET)`, local time.
+pub fn date(at: Timestamp) -> String {
+    date_in(at, TimeZone::system())
+}
+
+fn date_in(at: Timestamp, zone: TimeZone) -> String {
+    // Microseconds are what the original shows at most.
+    let at = Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at);
+    at.to_zoned(zone).strftime("%Y-%m-%dT%H:%M:%S%.f (%Z)").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_written_as_the_original_does() {
+        let zone = TimeZone::get("Europe/Paris").unwrap_or(TimeZone::UTC);
+        let at = |microsecond| Timestamp::from_microsecond(microsecond).unwrap();
+        let wanted = |text: &str| match zone.iana_name() {
+            Some("Europe/Paris") => format!("2025-03-04T09:15:02{text} (CET)"),
+            _ => format!("2025-03-04T08:15:02{text} (UTC)"),
+        };
+        assert_eq!(date_in(at(1_741_076_102_318_200), zone.clone()), wanted(".3182"));
+        assert_eq!(date_in(at(1_741_076_102_000_000), zone.clone()), wanted(""));
+    }
+}

@@ -1,0 +1,364 @@
+//! The only file that knows every part: build (bind, open, check), start (spawn), stop (in reverse).
+
+mod identity;
+mod own_probe;
+
+use std::{
+    collections::HashSet,
+    hash::{DefaultHasher, Hash, Hasher},
+    io,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use thiserror::Error;
+
+use crate::{
+    api::{
+        self, Api,
+        server::{CannotListen, Server},
+    },
+    config::{self, Config, Loaded},
+    hub::Hub,
+    log::Log,
+    probe::{
+        catalog::{Catalog, NoProbes, SELF_PROBE},
+        environment::Environment,
+        pool::{self, Pool},
+        watch::Watch,
+    },
+    store::{self, Opened, Store},
+    task::Tasks,
+    tree::{Event, Host, Instance, ProbeName, ProbeResult, Tree},
+    trust::{BadCertificate, ServerTls},
+};
+
+/// Name and version, as shown everywhere.
+pub const VERSION: &str = concat!("Wigo v", env!("CARGO_PKG_VERSION"));
+/// Between two looks of the agent at itself.
+const TICK: Duration = Duration::from_secs(10);
+/// For the tasks of the runtime at the stop.
+const TASK_GRACE: Duration = Duration::from_secs(3);
+/// For the database to take what waits, at the stop.
+const STORE_GRACE: Duration = Duration::from_secs(5);
+/// Open files wanted, for many connections.
+const OPEN_FILES: u64 = 65_536;
+/// Folder for the states of probes, beside the database.
+const STATE_FOLDER: &str = "probe-state";
+
+/// Why the agent cannot start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Identity(#[from] identity::NoIdentity),
+    #[error(transparent)]
+    Probes(#[from] NoProbes),
+    #[error("TLS is switched on in [Http], and there is no usable certificate")]
+    Certificate(#[from] BadCertificate),
+    #[error(transparent)]
+    Listen(#[from] CannotListen),
+    #[error("cannot start a thread")]
+    Thread(#[source] io::Error),
+}
+
+/// Sets what belongs to the process and not to one agent: once, from `main`.
+pub fn prepare_process() {
+    crate::trust::install_provider();
+    // What the agent and its probes write is nobody else's to read.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    crate::probe::run::raise_file_limit(OPEN_FILES);
+}
+
+/// An agent: built, then started, then stopped.
+pub struct App {
+    path: PathBuf,
+    config: Arc<ArcSwap<Config>>,
+    log: Log,
+    hub: Arc<Hub>,
+    store: Store,
+    pool: Arc<Pool>,
+    watch: Option<Watch>,
+    first_catalog: Catalog,
+    tls: Option<Arc<ServerTls>>,
+    server: Option<Server>,
+    trouble: Trouble,
+    tasks: Tasks,
+}
+
+/// What is wrong with the agent's surroundings, told by those who met it.
+#[derive(Clone, Default)]
+struct Trouble(Arc<Mutex<Surroundings>>);
+
+#[derive(Clone, Default)]
+struct Surroundings {
+    config: Option<String>,
+    probes: Option<String>,
+}
+
+impl Trouble {
+    fn set(&self, change: impl FnOnce(&mut Surroundings)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn get(&self) -> Surroundings {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// The hub as probes see it.
+struct ProbeSink(Arc<Hub>);
+
+impl pool::Sink for ProbeSink {
+    fn ran(&self, probe: &ProbeName, results: Vec<ProbeResult>, complete: bool) {
+        self.0.handle(Event::Ran { probe: probe.clone(), results, complete });
+    }
+
+    fn gone(&self, probe: &ProbeName, why: &str) {
+        self.0.handle(Event::Gone { probe: probe.clone(), why: why.into() });
+    }
+}
+
+impl App {
+    /// Opens, binds and checks everything that can fail; runs nothing yet.
+    pub async fn build(loaded: Loaded, log: Log) -> Result<App, StartError> {
+        let config = loaded.config;
+        open_log(&log, &config);
+        loaded.warnings.warnings().for_each(|warning| tracing::warn!("{warning}"));
+        let global = &config.global;
+        let uuid = identity::read_or_make(&global.uuid_file)?;
+        let first_catalog = Catalog::read(&global.probes_directory)?;
+        let tls = match config.http.enabled && config.http.ssl_enabled {
+            true => Some(Arc::new(ServerTls::load(&config.http.ssl_cert, &config.http.ssl_key)?)),
+            false => None,
+        };
+        let server = match config.http.enabled {
+            true => {
+                Some(Server::bind(&config.http.address, config.http.port, tls.clone()).await?)
+            }
+            false => None,
+        };
+        let opened = Store::open(store::Settings {
+            path: global.database.clone(),
+            origin: uuid,
+            keep_days: global.status_history_days,
+        });
+        opened.notes.iter().for_each(|note| tracing::warn!("{note}"));
+        let mut host = Host::new(&global.hostname, &global.group);
+        host.labels.clone_from(&config.labels);
+        let tree = Tree { me: Instance::new(uuid, VERSION, host) };
+        let hub = Arc::new(Hub::new(tree, opened.next_id, Box::new(opened.store.clone())));
+        let mut seed = DefaultHasher::new();
+        uuid.hash(&mut seed);
+        let sink = Box::new(ProbeSink(hub.clone()));
+        let settings = probe_settings(&config);
+        let pool = Pool::start(config.probes.max_concurrent, seed.finish(), settings, sink);
+        let store = opened.store.clone();
+        remember(&hub, opened, &first_catalog);
+        Ok(App {
+            path: config.path.clone(),
+            config: Arc::new(ArcSwap::from_pointee(config)),
+            log,
+            hub,
+            store,
+            pool: Arc::new(pool.map_err(StartError::Thread)?),
+            watch: None,
+            first_catalog,
+            tls,
+            server,
+            trouble: Trouble::default(),
+            tasks: Tasks::default(),
+        })
+    }
+
+    /// Where the API listens, if it does.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.server.as_ref().and_then(|server| server.address().ok())
+    }
+
+    /// How many probes are enabled.
+    pub fn probe_count(&self) -> usize {
+        self.first_catalog.entries.len()
+    }
+
+    /// The owner of the tree.
+    pub fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    /// The threads that run probes.
+    pub fn pool(&self) -> &Arc<Pool> {
+        &self.pool
+    }
+
+    /// Starts everything that was built.
+    pub fn start(&mut self) -> Result<(), StartError> {
+        self.hub.handle(Event::Started { message: format!("{VERSION} started") });
+        log_not_run(&self.first_catalog);
+        let first = std::mem::take(&mut self.first_catalog);
+        self.pool.set_catalog(first.clone());
+        let root = self.config.load().global.probes_directory.clone();
+        let (pool, trouble) = (self.pool.clone(), self.trouble.clone());
+        let changed = move |found: Result<Catalog, NoProbes>| match found {
+            Ok(catalog) => {
+                trouble.set(|trouble| trouble.probes = None);
+                tracing::info!("the probe folders changed: {} probes", catalog.entries.len());
+                log_not_run(&catalog);
+                pool.set_catalog(catalog);
+            }
+            Err(error) => {
+                let why = format!("{error}: {}", error.source);
+                tracing::error!("{why}");
+                trouble.set(|trouble| trouble.probes = Some(why));
+            }
+        };
+        self.watch = Some(Watch::start(root, first, changed).map_err(StartError::Thread)?);
+        if let Some(server) = self.server.take() {
+            let api = Api::new(
+                self.hub.clone(),
+                self.store.clone(),
+                self.pool.clone(),
+                self.config.clone(),
+            );
+            let router = api::router(api);
+            self.tasks.spawn("http", move |stop| server.serve(router, stop));
+        }
+        let mut own = own_probe::OwnProbe::new(
+            self.hub.clone(),
+            self.store.clone(),
+            self.pool.clone(),
+            self.trouble.clone(),
+        );
+        own.look();
+        self.tasks.spawn("own probe", async move |mut stop| {
+            let mut ticks = tokio::time::interval(TICK);
+            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+            loop {
+                tokio::select! {
+                    _ = ticks.tick() => own.look(),
+                    () = stop.wait() => return,
+                }
+            }
+        });
+        Ok(())
+    }
+
+    /// Reads the configuration again and applies what can change while running. A file with mistakes
+    /// changes nothing. The log file is opened anew in any case.
+    pub fn reload(&self) {
+        let before = self.config.load_full();
+        match config::load(&self.path) {
+            Ok(Loaded { config, warnings }) => {
+                warnings.warnings().for_each(|warning| tracing::warn!("{warning}"));
+                for key in before.needs_restart(&config) {
+                    tracing::warn!("{key} has changed and takes effect at the next start");
+                }
+                self.trouble.set(|trouble| trouble.config = None);
+                self.apply(&before, config);
+                tracing::info!("`{}` was read again", self.path.display());
+            }
+            Err(error) => {
+                open_log(&self.log, &before);
+                let why = anyhow::Error::from(error);
+                tracing::error!("the configuration in use stays as it was: {why:#}");
+                let why = format!(
+                    "`{}` has mistakes, the configuration read before is in use: \
+                     see `wigo check-config`",
+                    self.path.display()
+                );
+                self.trouble.set(|trouble| trouble.config = Some(why));
+            }
+        }
+        if let Some(tls) = &self.tls {
+            tls.reload_if_changed();
+        }
+        if let Some(watch) = &self.watch {
+            watch.look_now();
+        }
+    }
+
+    fn apply(&self, before: &Config, config: Config) {
+        open_log(&self.log, &config);
+        self.log.set_debug(config.global.debug);
+        self.store.set_keep_days(config.global.status_history_days);
+        // The state of probes stays where it is, as the database does.
+        let mut settings = probe_settings(&config);
+        settings.environment.state_root = probe_settings(before).environment.state_root;
+        self.pool.set_settings(settings);
+        let (name, group) = (config.global.hostname.clone(), config.global.group.clone());
+        self.hub.handle(Event::Named { name, group, labels: config.labels.clone() });
+        self.config.store(Arc::new(config));
+    }
+
+    /// Stops everything, in reverse order of starting. What was known is on disk afterwards.
+    pub async fn stop(mut self, why: &str) {
+        let (watch, pool) = (self.watch.take(), self.pool.clone());
+        let stopping = tokio::task::spawn_blocking(move || {
+            drop(watch);
+            pool.stop();
+        });
+        self.tasks.stop(TASK_GRACE).await;
+        let _ = stopping.await;
+        let at = jiff::Timestamp::now();
+        self.hub.handle(Event::Stopped { at, message: format!("{VERSION} stopped: {why}") });
+        let store = self.store.clone();
+        match tokio::task::spawn_blocking(move || store.close(STORE_GRACE)).await {
+            Ok(Ok(())) => tracing::info!("stopped: {why}"),
+            Ok(Err(error)) => tracing::error!("stopped, and not all is on disk: {error}"),
+            Err(error) => tracing::error!("stopped, and the database ended badly: {error}"),
+        }
+    }
+}
+
+fn probe_settings(config: &Config) -> pool::Settings {
+    let global = &config.global;
+    let beside = global.database.parent().map(PathBuf::from).unwrap_or_default();
+    pool::Settings {
+        environment: Environment {
+            config_root: global.probes_config_directory.clone(),
+            state_root: beside.join(STATE_FOLDER),
+            extra: config.probes.environment.clone(),
+        },
+        timeouts: config.probe_timeouts.clone(),
+    }
+}
+
+/// Gives the tree what was known before the start.
+fn remember(hub: &Hub, opened: Opened, catalog: &Catalog) {
+    let mut gone = HashSet::new();
+    for (result, since) in opened.restored {
+        let name = result.name.as_str();
+        let probe = name.split_once('/').map_or(name, |(probe, _)| probe);
+        if probe != SELF_PROBE && !catalog.entries.contains_key(probe) {
+            gone.extend(ProbeName::new(probe));
+        }
+        hub.handle(Event::Restored { result, since });
+    }
+    if let Some(last) = opened.last_seen.filter(|last| !last.clean) {
+        let message = "the agent ended without saying so: killed, crashed, or the host went down";
+        hub.handle(Event::Stopped { at: last.at, message: message.into() });
+    }
+    for probe in gone {
+        let why = "removed while the agent was not running".into();
+        hub.handle(Event::Gone { probe, why });
+    }
+}
+
+fn open_log(log: &Log, config: &Config) {
+    if let Err((path, error)) = log.open(&config.global.log_file) {
+        tracing::warn!("no log file, lines go to standard output alone: `{}`: {error}", path.display());
+    }
+}
+
+fn log_not_run(catalog: &Catalog) {
+    for not_run in &catalog.not_run {
+        tracing::warn!("not run: `{}`: {}", not_run.path.display(), not_run.why);
+    }
+    for entry in catalog.entries.values() {
+        if let Some(why) = &entry.refused {
+            tracing::warn!("refused: `{}`: {why}", entry.path.display());
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The agent watches itself, and says what it finds as a probe called `wigo`.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::{Surroundings, Trouble};
+use crate::{
+    hub::Hub,
+    json::Json,
+    probe::{
+        catalog::SELF_PROBE,
+        pool::{Counters, Pool},
+    },
+    status::Status,
+    store::{Health, Store},
+    tree::{Event, ProbeName, ProbeResult},
+};
+
+/// A result is given at least this often, though nothing has changed.
+const EVERY: Duration = Duration::from_secs(60);
+/// A probe that starts later than this is worth a word.
+const LATE: Duration = Duration::from_secs(5);
+
+/// The agent's own probe.
+pub struct OwnProbe {
+    hub: Arc<Hub>,
+    store: Store,
+    pool: Arc<Pool>,
+    trouble: Trouble,
+    name: ProbeName,
+    told: Option<(Instant, Status, String)>,
+}
+
+impl OwnProbe {
+    pub(super) fn new(hub: Arc<Hub>, store: Store, pool: Arc<Pool>, trouble: Trouble) -> OwnProbe {
+        let name = ProbeName::new(SELF_PROBE).expect("a plain word");
+        OwnProbe { hub, store, pool, trouble, name, told: None }
+    }
+
+    /// Looks at everything, and tells if there is something to tell.
+    pub fn look(&mut self) {
+        self.pool.nudge();
+        self.hub.check_clock();
+        let lost = self.store.take_lost();
+        if lost > 0 {
+            self.hub.handle(Event::Lost { count: lost });
+        }
+        let (counters, health) = (self.pool.take_counters(), self.store.health());
+        let (status, message) = judge(&counters, &health, &self.trouble.get());
+        let same = self.told.as_ref().is_some_and(|(at, was, said)| {
+            at.elapsed() < EVERY && *was == status && *said == message
+        });
+        if same {
+            return;
+        }
+        self.told = Some((Instant::now(), status, message.clone()));
+        let result = ProbeResult {
+            name: self.name.clone(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            value: Json::string(status.level().word()),
+            message,
+            date: Timestamp::now(),
+            metrics: Json::from_value(&metrics(&counters, &health)),
+            detail: Json::null(),
+            status,
+            exit_code: 0,
+            interval: EVERY.as_secs() as u32,
+        };
+        let probe = self.name.clone();
+        self.hub.handle(Event::Ran { probe, results: vec![result], complete: true });
+    }
+}
+
+/// The worst thing decides the status; all of them are said.
+fn judge(counters: &Counters, health: &Health, around: &Surroundings) -> (Status, String) {
+    let mut found: Vec<(Status, String)> = Vec::new();
+    if let Some(problem) = &health.problem {
+        let waiting = match health.waiting {
+            0 => String::new(),
+            waiting => format!(" ({waiting} log entries wait in memory)"),
+        };
+        found.push((Status::CRIT, format!("database: {problem}{waiting}")));
+    }
+    found.extend(around.probes.clone().map(|problem| (Status::CRIT, problem)));
+    found.extend(around.config.clone().map(|problem| (Status::WARN, problem)));
+    if counters.undead > 0 {
+        let message = format!("{} probes do not die even of SIGKILL", counters.undead);
+        found.push((Status::WARN, message));
+    }
+    if counters.worst_late > LATE {
+        let seconds = counters.worst_late.as_secs();
+        let message = format!(
+            "probes start up to {seconds} s late: too many slow ones at once for \
+             [Probes] MaxConcurrent"
+        );
+        found.push((Status::WARN, message));
+    }
+    found.sort_by_key(|(status, _)| std::cmp::Reverse(*status));
+    match found.first() {
+        None => (Status::OK, "all is well with the agent itself".into()),
+        Some((status, _)) => {
+            let said: Vec<&str> = found.iter().map(|(_, message)| message.as_str()).collect();
+            (*status, said.join("; "))
+        }
+    }
+}
+
+fn metrics(counters: &Counters, health: &Health) -> Value {
+    let metric = |name: &str, value: f64| json!({ "Tags": { "metric": name }, "Value": value });
+    json!([
+        metric("probe_runs", counters.runs as f64),
+        metric("probe_timeouts", counters.timeouts as f64),
+        metric("probe_runs_skipped", counters.skipped as f64),
+        metric("probe_worst_late_seconds", counters.worst_late.as_secs_f64()),
+        metric("probe_processes_escaped", counters.escaped as f64),
+        metric("log_entries_waiting", health.waiting as f64),
+        metric("log_entries_lost", health.lost as f64),
+        metric("database_bytes", health.bytes as f64),
+    ])
+}

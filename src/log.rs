@@ -1,0 +1,78 @@
+//! The agent's own log: lines on standard output and in the log file, which can be opened anew.
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::{
+    Registry, fmt, layer::SubscriberExt, reload, util::SubscriberInitExt,
+};
+
+/// The handle that reopens the file and changes the level.
+#[derive(Clone)]
+pub struct Log {
+    output: Output,
+    level: reload::Handle<LevelFilter, Registry>,
+}
+
+/// Standard output and perhaps a file.
+#[derive(Clone, Default)]
+struct Output(Arc<Mutex<Option<File>>>);
+
+impl Log {
+    /// Makes this the log of the process. Until a file is opened, lines go to standard output alone.
+    pub fn install(debug: bool) -> Log {
+        let output = Output::default();
+        let (filter, level) = reload::Layer::new(level_of(debug));
+        let lines = fmt::layer().with_ansi(false).with_target(false).with_writer({
+            let output = output.clone();
+            move || output.clone()
+        });
+        // Fails only if the process has a log already, as in tests; that one is kept then.
+        let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
+        Log { output, level }
+    }
+
+    /// Opens the file, again if it was moved away, or another one. When that fails, what was open stays.
+    pub fn open(&self, path: &Path) -> Result<(), (PathBuf, io::Error)> {
+        let opened = OpenOptions::new().append(true).create(true).mode(0o640).open(path);
+        *self.output.file() = Some(opened.map_err(|error| (path.to_owned(), error))?);
+        Ok(())
+    }
+
+    /// Whether debugging lines are written.
+    pub fn set_debug(&self, debug: bool) {
+        let _ = self.level.modify(|level| *level = level_of(debug));
+    }
+}
+
+fn level_of(debug: bool) -> LevelFilter {
+    if debug { LevelFilter::DEBUG } else { LevelFilter::INFO }
+}
+
+impl Output {
+    fn file(&self) -> MutexGuard<'_, Option<File>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        // A full disk or a closed terminal must not stop the agent, nor keep the line from the other.
+        let _ = io::stdout().lock().write_all(line);
+        if let Some(file) = &mut *self.file() {
+            let _ = file.write_all(line);
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let _ = io::stdout().lock().flush();
+        Ok(())
+    }
+}
