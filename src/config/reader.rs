@@ -23,6 +23,9 @@ use super::{
     secret::Secret,
 };
 
+/// A number with more digits is not shown; none that is allowed anywhere has as many.
+const MAX_SHOWN_DIGITS: usize = 24;
+
 /// Keys that were asked for, by the path of their section (`""` for the top level).
 pub(super) type Known = BTreeMap<String, BTreeSet<&'static str>>;
 
@@ -313,8 +316,13 @@ impl<'r> Section<'r> {
         let number = whole_number(value).and_then(|number| T::try_from(number).ok());
         let number = number.filter(|number| allowed.contains(number));
         if number.is_none() {
-            let (first, last) = (allowed.start(), allowed.end());
-            self.wrong(key, value, &format!("a whole number from {first} to {last}"));
+            let wanted = format!("a whole number from {} to {}", allowed.start(), allowed.end());
+            match value.get_ref() {
+                DeValue::Integer(number) if number.as_str().len() <= MAX_SHOWN_DIGITS => {
+                    self.refuse(key, value, &wanted, &number.to_string());
+                }
+                _ => self.wrong(key, value, &wanted),
+            }
         }
         number
     }
@@ -390,19 +398,22 @@ impl<'r> Section<'r> {
         }
     }
 
-    /// An error: the value is not what is `wanted`.
+    /// An error: the value is of another type than `wanted`. Says nothing of the value itself, which may
+    /// be a password without its quotes.
     fn wrong(&self, key: &str, value: &Spanned<DeValue<'_>>, wanted: &str) {
         let given = match value.get_ref() {
-            // Not the number itself: it may be a password without its quotes.
-            DeValue::Integer(_) if wanted.contains("number") => "this one",
-            DeValue::Integer(_) => "a number",
             DeValue::String(_) => "a text",
+            DeValue::Integer(_) => "a number",
             DeValue::Float(_) => "a number with a fraction",
             DeValue::Boolean(_) => "true or false",
             DeValue::Datetime(_) => "a date or time without quotes",
             DeValue::Array(_) => "a list",
             DeValue::Table(_) => "a section",
         };
+        self.refuse(key, value, wanted, given);
+    }
+
+    fn refuse(&self, key: &str, value: &Spanned<DeValue<'_>>, wanted: &str, given: &str) {
         let message = format!("{} must be {wanted}, not {given}", self.name_of(key));
         self.problem_at(Severity::Error, value.span(), message, None);
     }
