@@ -1,6 +1,6 @@
 //! `[[Dependencies]]`: what is behind what, so that one cause is one message.
 
-use super::reader::Section;
+use super::section::Section;
 
 /// A rule: while something it depends on is down, nothing is sent about a host.
 #[derive(Clone, Debug, PartialEq)]

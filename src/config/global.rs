@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::reader::Section;
+use super::section::Section;
 
 /// The longest time without news after which a remote counts as down, in seconds: a day.
 const MAX_ALIVE_TIMEOUT_S: u64 = 86_400;

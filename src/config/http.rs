@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{reader::Section, secret::Secret};
+use super::{secret::Secret, section::Section};
 
 /// The port when the file names none; also that of remotes without one.
 pub(super) const DEFAULT_PORT: u16 = 4000;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::reader::Section;
+use super::section::Section;
 
 /// The longest name or value of a label, in characters.
 const MAX_LABEL_CHARS: usize = 128;

@@ -6,8 +6,8 @@ use jiff::civil::Time;
 
 use super::{
     endpoint::{self, Endpoint},
-    reader::Section,
     secret::Secret,
+    section::Section,
 };
 
 /// The highest number on the scale of statuses.

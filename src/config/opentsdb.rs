@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{endpoint::Endpoint, reader::Section};
+use super::{endpoint::Endpoint, section::Section};
 
 /// The port of an OpenTSDB when the file names none.
 const DEFAULT_PORT: u16 = 4242;

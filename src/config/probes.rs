@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, thread};
 
-use super::reader::Section;
+use super::section::Section;
 use crate::tree::ProbeName;
 
 /// The most probes that may be set to run at once.

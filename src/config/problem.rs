@@ -182,8 +182,7 @@ impl fmt::Display for Problems {
 
 /// Line and column, both from 1, of a byte offset.
 fn line_and_column(source: &str, offset: usize) -> (usize, usize) {
-    let offset = source.floor_char_boundary(offset);
-    let before = &source[..offset];
+    let before = source.get(..offset).unwrap_or(source);
     let line_start = before.rfind('\n').map_or(0, |line_break| line_break + 1);
     (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
 }

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::{endpoint::Endpoint, http::listen_address, reader::Section};
+use super::{endpoint::Endpoint, http::listen_address, section::Section};
 
 /// The port of a push server when the file names none.
 const DEFAULT_PORT: u16 = 4001;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::{
     endpoint::Endpoint,
     http::{self, Http},
-    reader::Section,
     secret::Secret,
+    section::Section,
 };
 
 /// The longest pause between two polls, in seconds: a day.

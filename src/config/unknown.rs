@@ -28,7 +28,7 @@ const RETIRED: [(&str, &str); 10] = [
     ("CheckRemotes", "write `CheckRemotesDepth` in [[AdvancedList]] instead"),
     (
         "RescueOnly",
-        "it never had an effect: use `MinLevelToSend` in [Notifications], and remove it",
+        "remove it: it never had one, and `MinLevelToSend` says what is worth a message",
     ),
 ];
 

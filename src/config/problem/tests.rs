@@ -19,6 +19,23 @@ fn all_problems_of_a_file_are_shown_in_its_order() {
     let expected = "\
 error: `Port` in [Http] must be a whole number from 0 to 65535, not 70000
  --> wigo.conf:2:8
+  |
+2 | Port = 70000
+  |        ^^^^^
+
+warning: unknown key `Prot` in [Http]
+ --> wigo.conf:3:1
+  |
+3 | Prot = 1
+  | ^^^^
+  |
+  = help: did you mean `Port`?
+
+error: `Debug` in [Global] must be true or false, not a text
+ --> wigo.conf:6:9
+  |
+6 | Debug = \"yes\"
+  |         ^^^^^
 ";
     assert_eq!(problems(text).render(false), expected);
 }
@@ -46,7 +63,19 @@ fn columns_count_characters() {
 
 #[test]
 fn what_is_no_toml_is_shown_with_its_line() {
-    let expected = "";
+    let expected = "\
+error: this is not TOML: string values must be quoted, expected literal string
+ --> wigo.conf:2:8
+  |
+2 | Port =\x20
+  |        ^
+
+error: this is not TOML: unclosed table, expected `]`
+ --> wigo.conf:3:8
+  |
+3 | [Global
+  |        ^
+";
     assert_eq!(problems("[Http]\nPort = \n[Global\nDebug = 1").render(false), expected);
 }
 

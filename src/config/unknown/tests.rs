@@ -64,7 +64,7 @@ fn retired_keys_name_what_replaces_them() {
         (
             "RescueOnly",
             "Notifications",
-            "it never had an effect: use `MinLevelToSend` in [Notifications], and remove it",
+            "remove it: it never had one, and `MinLevelToSend` says what is worth a message",
         ),
     ] {
         let expected = format!("f:2: `{key}` is retired and has no effect; {help}");

@@ -1,5 +1,7 @@
 //! One value at a time.
 
+use std::path::Path;
+
 use super::*;
 
 /// Reads a file with `read`, and says what was wrong with it.
