@@ -1,7 +1,7 @@
 //! The configuration file: text → typed values, mistakes with line and column.
 //!
 //! A file per section says what its keys mean, their defaults and what they may hold, in the call that
-//! reads each (see [`section`]). Every mistake of a file is found before it is refused; what is merely
+//! reads each (see `section.rs`). Every mistake of a file is found before it is refused; what is merely
 //! odd (unknown and retired keys, settings without effect) is a warning, so that a file of an older
 //! version goes on working. There is no running on defaults: a file that cannot be read or understood is
 //! an error.

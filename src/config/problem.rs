@@ -137,12 +137,13 @@ impl Problems {
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let mut message = problem.message.as_str().into();
-        if problem.span.is_none() {
-            message =
-                std::borrow::Cow::from(format!("`{}`: {}", self.path.display(), problem.message));
-        }
-        let mut group = Group::with_title(level.primary_title(message));
+        let mut group = match &problem.span {
+            Some(_) => Group::with_title(level.primary_title(&*problem.message)),
+            None => {
+                let message = format!("`{}`: {}", self.path.display(), problem.message);
+                Group::with_title(level.primary_title(message))
+            }
+        };
         if let Some(span) = &problem.span {
             let snippet = Snippet::source(&*self.source)
                 .path(self.path.to_string_lossy())

@@ -15,7 +15,7 @@ use toml::{
 };
 
 use super::{
-    problem::{Problems, Severity},
+    problem::{MAX_PROBLEMS, Problems, Severity},
     section::Section,
 };
 
@@ -107,6 +107,11 @@ impl<'t> Reader<'t> {
             return;
         }
         self.problems.borrow_mut().add(severity, span, message, help);
+    }
+
+    /// Whether another warning would be kept, and so is worth some effort.
+    pub fn has_room(&self) -> bool {
+        self.problems.borrow().warnings().count() < MAX_PROBLEMS
     }
 
     /// The parsed file, to look for what was not asked for.

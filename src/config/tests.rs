@@ -479,3 +479,38 @@ fn secrets_are_in_no_text_that_is_made_of_a_file() {
         assert!(!debug.contains(secret), "{debug}");
     }
 }
+
+/// Whatever the text is, it is refused or used, and its problems can be shown.
+fn survives(text: &str) {
+    let problems = match parse(text, path()) {
+        Ok(loaded) => loaded.warnings,
+        Err(LoadError::Invalid(problems)) => {
+            assert!(problems.errors().count() > 0);
+            problems
+        }
+        Err(error) => panic!("{error}"),
+    };
+    assert_eq!(problems.is_empty(), problems.render(false).is_empty());
+    let lines = text.lines().count() + 1;
+    assert!(problems.iter().all(|problem| (1..=lines).contains(&problem.line)));
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_makes_it_panic(text in "([\\[\\]a-zA-Z=\"'#{}.,0-9 \n\r\té€\u{0}\u{feff}-]|Http|Port = |List = ){0,60}") {
+        survives(&text);
+    }
+
+    #[test]
+    fn no_damage_to_a_good_file_makes_it_panic(
+        line in 0..sample_without_hashes().lines().count(),
+        column in 0..40_usize,
+        damage in "[\\[\\]=\"'#{}.,0-9 \né-]{0,3}",
+    ) {
+        let sample = sample_without_hashes();
+        let start: usize = sample.split_inclusive('\n').take(line).map(str::len).sum();
+        let at = (start + column).min(sample.len());
+        let text = format!("{}{damage}{}", &sample[..at], &sample[(at + 1).min(sample.len())..]);
+        survives(&text);
+    }
+}

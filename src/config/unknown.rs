@@ -78,24 +78,19 @@ impl Search<'_> {
     }
 
     fn warn(&self, path: &str, name: &str, span: Range<usize>, value: &DeValue<'_>) {
-        let is_section = value.is_table()
-            || matches!(value, DeValue::Array(entries) if entries.iter().any(|entry| entry.get_ref().is_table()));
         let shown = name.escape_debug();
         let (message, help) = if let Some(help) = retired(name) {
             (format!("`{shown}` is retired and has no effect"), Some(help.to_owned()))
         } else if self.is_known(path, name) {
-            let message =
-                format!("`{shown}` is ignored, because it is there twice in other capitals");
+            let message = format!("`{shown}` is ignored: it is there twice, in other capitals");
             (message, Some("remove one of the two".to_owned()))
-        } else if is_section {
-            (
-                format!("unknown section `{}`", join(path, name).escape_debug()),
-                self.nearest(path, name),
-            )
+        } else if holds_tables(value) {
+            let section = join(path, name);
+            (format!("unknown section `{}`", section.escape_debug()), self.nearest(path, name))
+        } else if path.is_empty() {
+            (format!("unknown key `{shown}` outside any section"), self.nearest(path, name))
         } else {
-            let place =
-                if path.is_empty() { "outside any section".into() } else { format!("in [{path}]") };
-            (format!("unknown key `{shown}` {place}"), self.nearest(path, name))
+            (format!("unknown key `{shown}` in [{path}]"), self.nearest(path, name))
         };
         self.reader.problem(Severity::Warning, Some(span), message, help);
     }
@@ -108,7 +103,7 @@ impl Search<'_> {
 
     /// What was probably meant.
     fn nearest(&self, path: &str, name: &str) -> Option<String> {
-        if name.chars().count() > MAX_COMPARED_CHARS {
+        if name.chars().count() > MAX_COMPARED_CHARS || !self.reader.has_room() {
             return None;
         }
         let folded = fold(name);
@@ -132,6 +127,15 @@ impl Search<'_> {
 
 fn retired(name: &str) -> Option<&'static str> {
     RETIRED.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, help)| *help)
+}
+
+/// Whether this is a section or a list of sections.
+fn holds_tables(value: &DeValue<'_>) -> bool {
+    match value {
+        DeValue::Table(_) => true,
+        DeValue::Array(entries) => entries.iter().any(|entry| entry.get_ref().is_table()),
+        _ => false,
+    }
 }
 
 fn join(path: &str, key: &str) -> String {

@@ -45,8 +45,8 @@ fn names_that_mean_nothing_are_only_named() {
 
 #[test]
 fn the_same_key_twice_is_noticed() {
-    let expected = "f:3: `port` is ignored, because it is there twice in other capitals; remove one of \
-                    the two";
+    let expected =
+        "f:3: `port` is ignored: it is there twice, in other capitals; remove one of the two";
     check("[Http]\nPort = 1\nport = 2", expected);
 }
 
