@@ -136,11 +136,11 @@ impl QuietHours {
                 let message = "`QuietHoursFrom` and `QuietHoursTo` are the same".to_owned();
                 section.warn("QuietHoursTo", message, "there are no quiet hours");
             }
-            (Some(_), None) if section.string("QuietHoursTo", "").is_empty() => {
+            (Some(_), None) if section.is_blank("QuietHoursTo") => {
                 let message = "`QuietHoursFrom` has no effect without `QuietHoursTo`".to_owned();
                 section.warn("QuietHoursFrom", message, "set both, or neither");
             }
-            (None, Some(_)) if section.string("QuietHoursFrom", "").is_empty() => {
+            (None, Some(_)) if section.is_blank("QuietHoursFrom") => {
                 let message = "`QuietHoursTo` has no effect without `QuietHoursFrom`".to_owned();
                 section.warn("QuietHoursTo", message, "set both, or neither");
             }
@@ -188,7 +188,7 @@ impl Email {
             section.warn("EmailEnabled", message.to_owned(), "write 1 to always send mail");
         }
         let missing = [
-            ("EmailSmtpServer", section.string("EmailSmtpServer", "").is_empty()),
+            ("EmailSmtpServer", section.is_blank("EmailSmtpServer")),
             ("EmailRecipients", email.recipients.is_empty()),
             ("EmailFromAddress", email.from_address.is_empty()),
         ];

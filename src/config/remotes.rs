@@ -84,7 +84,7 @@ impl Remote {
             warn_about_slow_polls(entry, interval, alive_timeout);
         }
         let Some(endpoint) = endpoint else {
-            if entry.string("Hostname", "").is_empty() {
+            if entry.is_blank("Hostname") {
                 let help = "write `Hostname = \"…\"`, or remove the entry";
                 entry.error(
                     "Hostname",

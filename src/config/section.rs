@@ -157,7 +157,11 @@ impl<'r> Section<'r> {
 
     /// A text that is never shown.
     pub fn secret(&self, key: &'static str) -> Secret {
-        self.secrets(key).into_iter().next().unwrap_or_default()
+        let Some(text) = self.text(key).filter(|text| !text.text.is_empty()) else {
+            return Secret::default();
+        };
+        self.reader.learn_secret(text.span);
+        Secret::new(text.text)
     }
 
     /// A list of texts that are never shown; one text will do as well.
@@ -201,7 +205,7 @@ impl<'r> Section<'r> {
         self.line(key, value, "a text in quotes")
     }
 
-    /// Names chosen by the user, `name = "value"`, in the section `key`, with the place of each name.
+    /// All keys of a section whose names are chosen by the user, with their values.
     pub fn names(&self) -> Vec<(Text<'r>, &'r Spanned<DeValue<'r>>)> {
         let entries = self.table.into_iter().flat_map(|table| table.iter());
         let text = |name: &'r Spanned<_>| Text {
@@ -227,7 +231,7 @@ impl<'r> Section<'r> {
         texts
     }
 
-    /// Checks a number that stands under a name chosen by the user.
+    /// The value of `key` as a whole number within `allowed`.
     pub fn number<T>(
         &self,
         key: &str,
@@ -249,6 +253,11 @@ impl<'r> Section<'r> {
             }
         }
         number
+    }
+
+    /// Whether the file does not give this key, or as an empty text.
+    pub fn is_blank(&self, key: &'static str) -> bool {
+        self.find(key).is_none_or(|(_, value)| value.get_ref().as_str() == Some(""))
     }
 
     /// Whether the file gives this key.

@@ -217,6 +217,18 @@ fn what_is_enabled_without_an_address_is_a_warning() {
 }
 
 #[test]
+fn one_mistake_is_one_error() {
+    let check = |text: &str| assert_eq!(errors(text).len(), 1, "{text}");
+    check("[Notifications]\nEmailEnabled = 1\nEmailSmtpServer = 5");
+    check("[Notifications]\nEmailEnabled = 1\nEmailSmtpServer = \"a\"");
+    check("[Notifications]\nQuietHoursFrom = 22:00\nQuietHoursTo = \"07:00\"");
+    check("[[AdvancedList]]\nHostname = 1");
+    check("[Global]\nGroup = 1");
+    check("[PushClient]\nPort = 0");
+    check("[RemoteWigos]\nPassword = 1");
+}
+
+#[test]
 fn quiet_hours_need_both_ends() {
     let text = "[Notifications]\nQuietHoursFrom = \"22:00\"\nQuietHoursTo = \"07:30\"";
     let hours = good(text).notifications.quiet_hours.unwrap();

@@ -52,6 +52,16 @@ fn one_text_is_a_list_of_one() {
 }
 
 #[test]
+fn a_secret_is_one_text_and_is_not_repeated_in_its_error() {
+    let secret = |text: &str| check(text, |root| root.secret("S").expose().to_owned());
+    assert_eq!(secret("S = \"a\""), ("a".to_owned(), vec![]));
+    let message =
+        |given| (String::new(), vec![format!("`S` must be a text in quotes, not {given}")]);
+    assert_eq!(secret("S = [\"a\"]"), message("a list"));
+    assert_eq!(secret("S = 4711"), message("a number"));
+}
+
+#[test]
 fn texts_have_one_line() {
     let (_, problems) = check("T = \"a\\nb\"", |root| root.string("T", ""));
     assert_eq!(problems, ["`T` has a line break or another control character"]);
