@@ -116,8 +116,8 @@ impl Settings {
 pub(super) fn run(call: &Call) -> Result<Answer, Failure> {
     let settings: Settings = settings::load(call)?.unwrap_or_default();
     let table = file::read_proc_bytes("/proc/self/mounts")?;
-    let mounts = mounts::local(&table).into_iter().filter(|mount| !settings.excludes(mount));
-    let measured = mounts.map(|mount| {
+    let mounts = mounts::local(&table, |mount| !settings.excludes(mount));
+    let measured = mounts.into_iter().map(|mount| {
         let usage = measure(&mount.point);
         (mount, usage)
     });

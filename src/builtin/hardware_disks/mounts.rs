@@ -77,16 +77,17 @@ const WITHOUT_SPACE: &[&str] = &[
     "tracefs",
 ];
 
-/// The local file systems in the text of `/proc/self/mounts`, in its order, each device once.
+/// The local file systems in the text of `/proc/self/mounts`, in its order, that are `wanted`, and of
+/// each device only the first.
 ///
 /// A mount that a later one hides is left out: its path leads to the other file system.
-pub fn local(table: &[u8]) -> Vec<Mount> {
+pub fn local(table: &[u8], wanted: impl Fn(&Mount) -> bool) -> Vec<Mount> {
     let mounts: Vec<Mount> = table.split(|byte| *byte == b'\n').filter_map(line).collect();
     let mut seen_points = HashSet::new();
     let visible: Vec<bool> = mounts.iter().rev().map(|m| seen_points.insert(&m.point)).collect();
     let mut seen_devices = HashSet::new();
     let first_of_device = mounts.iter().zip(visible.iter().rev()).filter(|(mount, visible)| {
-        **visible && is_local(mount) && seen_devices.insert(&mount.device)
+        **visible && is_local(mount) && wanted(mount) && seen_devices.insert(&mount.device)
     });
     first_of_device.map(|(mount, _)| mount.clone()).collect()
 }
@@ -150,7 +151,7 @@ none relative tmpfs rw 0 0
 
     #[test]
     fn local_visible_and_each_device_once() {
-        let mounts = local(TABLE.as_bytes());
+        let mounts = local(TABLE.as_bytes(), |_| true);
         let found: Vec<_> =
             mounts.iter().map(|m| (m.device.as_str(), m.point.to_str().unwrap())).collect();
         assert_eq!(
@@ -166,8 +167,14 @@ none relative tmpfs rw 0 0
     }
 
     #[test]
+    fn an_unwanted_mount_does_not_stand_for_its_device() {
+        let mounts = local(TABLE.as_bytes(), |mount| mount.point.as_os_str() != "/");
+        assert_eq!(mounts[0].point.as_os_str(), "/var/snap");
+    }
+
+    #[test]
     fn names_may_hold_any_byte() {
-        let mounts = local(b"/dev/x /mnt/\\377\\000y\xe9 ext4 rw 0 0");
+        let mounts = local(b"/dev/x /mnt/\\377\\000y\xe9 ext4 rw 0 0", |_| true);
         assert_eq!(mounts[0].point.as_os_str().as_encoded_bytes(), b"/mnt/\xff\0y\xe9");
         assert_eq!(without_escapes(b"a\\04"), b"a\\04");
         assert_eq!(without_escapes(b"\\477\\"), b"\\477\\");
