@@ -1,1 +1,83 @@
-//! The commands of wigocli and how their answers are drawn.
+//! wigocli: what an agent knows, in a terminal or in a script.
+//!
+//! One request to the agent (`/api` or `/api/logs`), one pure step from its answer to what is shown and to
+//! the exit code, one write. `--watch` and `logs --follow` repeat that each second.
+
+pub mod args;
+pub mod client;
+mod configured;
+mod logs;
+pub mod model;
+mod printable;
+pub mod render;
+mod repeat;
+mod screen;
+mod verdict;
+mod view;
+
+use std::{io, path::PathBuf};
+
+pub use args::Args;
+use args::Command;
+use client::Client;
+use screen::Screen;
+pub use screen::complaint;
+pub use verdict::Verdict;
+
+/// Why wigocli cannot tell.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Client(#[from] client::Error),
+    #[error("cannot read the configuration `{}`", path.display())]
+    ConfigRead { path: PathBuf, source: io::Error },
+    #[error("cannot understand the configuration `{}`: {why}", path.display())]
+    ConfigSyntax { path: PathBuf, why: String },
+    #[error(
+        "the agent of the configuration `{}` cannot be asked: Enabled is false in its [Http]; name \
+         another agent with --url",
+        path.display()
+    )]
+    HttpOff { path: PathBuf },
+    #[error("the answer of `{url}` is JSON, and not of a wigo; is this wigo's HTTP port?")]
+    NotWigo { url: String },
+    #[error("the agent on `{on}` knows no host `{wigo}`; `wigocli detail` shows those it knows")]
+    NoHost { on: String, wigo: String },
+    #[error(
+        "the host `{on}` has no probe `{probe}`; `wigocli remote {on} detail` shows those it has"
+    )]
+    NoProbe { on: String, probe: String },
+    #[error(
+        "cannot follow the log: this agent does not number its entries, it is too old; ask without \
+         --follow"
+    )]
+    NotNumbered,
+    #[error("cannot write to the standard output")]
+    Output(#[source] io::Error),
+    #[error("cannot listen for Ctrl-C")]
+    Signal(#[source] io::Error),
+}
+
+/// Does what the command line asks and says how things are. An error means [`Verdict::Unknown`].
+pub fn run(args: Args) -> Result<Verdict, Error> {
+    let client = Client::new(configured::target(&args.global)?);
+    let screen = Screen::of_stdout(args.global.json);
+    let (json, watch) = (args.global.json, args.global.watch);
+    match args.command {
+        Some(Command::Logs(query)) if query.follow || watch => {
+            repeat::until_interrupted(move |last| {
+                logs::follow(&client, &query, json, &screen, last)
+            })
+        }
+        Some(Command::Logs(query)) => logs::show(&client, &query, json, &screen),
+        command if watch => repeat::until_interrupted(move |last| {
+            repeat::watch(&client, command.as_ref(), json, &screen, last)
+        }),
+        command => {
+            let answer = client.get_text(view::PATH)?;
+            let view = view::of(&client, &answer, command.as_ref(), json, &screen.look)?;
+            screen.print(&view.text)?;
+            Ok(view.verdict)
+        }
+    }
+}

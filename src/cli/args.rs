@@ -1,0 +1,205 @@
+//! The command line of wigocli.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, builder::NonEmptyStringValueParser};
+use jiff::{Span, Timestamp, Zoned};
+
+/// The configuration that is read where none is named. If it is missing or this user may not read it, the
+/// agent is asked at its standard address.
+pub const DEFAULT_CONFIG: &str = "/etc/wigo/wigo.conf";
+/// How many log entries are shown where nobody says how many.
+const DEFAULT_LIMIT: u32 = 100;
+/// The most that can be asked for at once.
+const MAX_LIMIT: i64 = 10_000;
+
+/// The heading of the options that go with every command.
+const EVERYWHERE: &str = "Options of every command";
+
+const AFTER_HELP: &str = "\
+Exit code, so that every form can serve as a check:
+  0  OK or INFO, below 200
+  1  WARN, 200-299
+  2  CRIT and worse, 300 and above
+  3  cannot tell: no answer, no such host or probe, a wrong command line
+Judged is the status shown: the global status of the instance, or the status of the probe.
+`logs` ends with 0 whatever happened.";
+
+/// Shows what an agent knows: its host and every host below it.
+#[derive(Debug, Parser)]
+#[command(name = "wigocli", version, after_help = AFTER_HELP)]
+#[command(disable_help_subcommand = true)]
+pub struct Args {
+    #[command(flatten)]
+    pub global: Global,
+    /// Without a command: a summary of what is not well.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What can be said with every command.
+#[derive(Debug, clap::Args)]
+pub struct Global {
+    /// The agent's configuration: address, port, TLS and login are read from its [Http] section
+    /// [default: /etc/wigo/wigo.conf]
+    #[arg(long, short, global = true, value_name = "FILE", help_heading = EVERYWHERE)]
+    pub config: Option<PathBuf>,
+    /// The agent's address, http://[user:password@]host:port; wins over the configuration
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
+    pub url: Option<String>,
+    /// Print the JSON of what was asked for
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
+    pub json: bool,
+    /// Keep running and draw again whenever something changes; Ctrl-C ends with the last exit code
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
+    pub watch: bool,
+}
+
+/// What to show.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Everything, what is well included
+    Detail,
+    /// One probe of the agent's own host
+    Probe {
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        probe: String,
+    },
+    /// Another host
+    Remote {
+        /// Host name or uuid, at any depth; `localhost` is the agent's own
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        wigo: String,
+        #[command(subcommand)]
+        part: Option<RemotePart>,
+    },
+    /// What happened, the newest entry last
+    Logs(LogsArgs),
+}
+
+/// What to show of another host.
+#[derive(Debug, Subcommand)]
+pub enum RemotePart {
+    /// Everything, what is well included
+    Detail,
+    /// One of its probes
+    Probe {
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        probe: String,
+    },
+}
+
+/// Which log entries to show.
+#[derive(Clone, Debug, Default, PartialEq, clap::Args)]
+pub struct LogsArgs {
+    /// Of this host
+    #[arg(long)]
+    pub host: Option<String>,
+    /// Of this probe
+    #[arg(long)]
+    pub probe: Option<String>,
+    /// Of this group
+    #[arg(long)]
+    pub group: Option<String>,
+    /// From here on: an age (1h, 2d), a date (2025-03-04T09:15:00Z) or Unix seconds
+    #[arg(long, value_name = "WHEN", value_parser = since)]
+    pub since: Option<i64>,
+    /// At most this many, the newest
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_LIMIT)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=MAX_LIMIT))]
+    pub limit: u32,
+    /// Go on with what happens from now on, until Ctrl-C
+    #[arg(long, short)]
+    pub follow: bool,
+}
+
+/// The Unix second that `text` means.
+fn since(text: &str) -> Result<i64, String> {
+    since_at(text, &Zoned::now())
+}
+
+fn since_at(text: &str, now: &Zoned) -> Result<i64, String> {
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return text.parse().map_err(|_| "there is no such Unix second".into());
+    }
+    if let Ok(date) = text.parse::<Timestamp>() {
+        return Ok(date.as_second());
+    }
+    let age: Span = text.parse().map_err(|_| {
+        "give an age such as `1h` or `2d`, a date such as `2025-03-04T09:15:00Z`, or Unix seconds"
+    })?;
+    let date = now.checked_sub(age).map_err(|_| "that is before all dates")?;
+    if date > *now {
+        return Err("that is in the future".into());
+    }
+    Ok(date.timestamp().as_second())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory as _, error::ErrorKind};
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Args, ErrorKind> {
+        Args::try_parse_from(line.split_whitespace()).map_err(|error| error.kind())
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Args::command().debug_assert();
+        assert!(Args::command().render_long_help().to_string().contains(DEFAULT_CONFIG));
+    }
+
+    #[test]
+    fn every_form_is_understood() {
+        let command = |line| parse(line).unwrap().command;
+        assert!(command("wigocli").is_none());
+        assert!(matches!(command("wigocli detail"), Some(Command::Detail)));
+        assert!(
+            matches!(command("wigocli probe p"), Some(Command::Probe { probe }) if probe == "p")
+        );
+        assert!(matches!(
+            command("wigocli remote w"),
+            Some(Command::Remote { wigo, part: None }) if wigo == "w"
+        ));
+        assert!(matches!(
+            command("wigocli remote w detail"),
+            Some(Command::Remote { part: Some(RemotePart::Detail), .. })
+        ));
+        assert!(matches!(
+            command("wigocli --json remote w probe p --watch"),
+            Some(Command::Remote { part: Some(RemotePart::Probe { probe }), .. }) if probe == "p"
+        ));
+        let global =
+            parse("wigocli remote w probe p --config f --url u --json --watch").unwrap().global;
+        assert_eq!((global.config, global.url), (Some("f".into()), Some("u".into())));
+        assert!(global.json && global.watch);
+    }
+
+    #[test]
+    fn what_is_no_form_is_refused() {
+        let check = |line, kind| assert_eq!(parse(line).map(|_| ()), Err(kind), "{line}");
+        check("wigocli nonsense", ErrorKind::InvalidSubcommand);
+        check("wigocli probe", ErrorKind::MissingRequiredArgument);
+        check("wigocli remote w nonsense", ErrorKind::UnknownArgument);
+        check("wigocli remote w probe", ErrorKind::MissingRequiredArgument);
+        check("wigocli logs --since nonsense", ErrorKind::ValueValidation);
+        check("wigocli logs --limit 0", ErrorKind::ValueValidation);
+        check("wigocli detail more", ErrorKind::UnknownArgument);
+    }
+
+    #[test]
+    fn since_is_an_age_a_date_or_a_second() {
+        let now: Zoned = "2025-03-04T09:15:00Z[UTC]".parse().unwrap();
+        let check = |text, second| assert_eq!(since_at(text, &now), Ok(second), "{text}");
+        check("1h", 1741079700 - 3600);
+        check("2d", 1741079700 - 2 * 86400);
+        check("1h 30m", 1741079700 - 5400);
+        check("2025-03-04T10:15:00+01:00", 1741079700);
+        check("1741079700", 1741079700);
+        for text in ["", "soon", "-1h", "99999999999999999999"] {
+            assert!(since_at(text, &now).is_err(), "{text}");
+        }
+    }
+}

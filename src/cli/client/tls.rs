@@ -1,0 +1,181 @@
+//! TLS towards an agent: the system's certificates, and exactly one more.
+//!
+//! An agent's certificate is mostly self-signed, names the host and not 127.0.0.1, and often calls itself
+//! a CA, which webpki refuses in a server. Since the agent is asked from its own host, where that
+//! certificate lies in a file, the bytes are compared instead: the same certificate is trusted whatever
+//! it says, any other must convince the system. That needs a verifier of our own, which ureq's connector
+//! does not take, hence a connector too.
+
+use std::{
+    fmt,
+    io::{self, Read as _, Write as _},
+    path::Path,
+    sync::Arc,
+};
+
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject as _};
+use tokio_rustls::rustls::{
+    self, CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme,
+    StreamOwned,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    crypto::{self, CryptoProvider},
+};
+use ureq::{
+    Error,
+    unversioned::transport::{
+        Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport,
+        TransportAdapter,
+    },
+};
+
+/// The first certificate of a PEM file, which by custom is the server's own.
+pub fn first_certificate(file: &Path) -> Option<CertificateDer<'static>> {
+    CertificateDer::from_pem_file(file).ok()
+}
+
+/// Why a certificate was refused, if that is why a connection failed.
+pub fn untrusted(error: &io::Error) -> Option<CertificateError> {
+    match error.get_ref()?.downcast_ref() {
+        Some(rustls::Error::InvalidCertificate(why)) => Some(why.clone()),
+        _ => None,
+    }
+}
+
+/// Puts TLS on a connection to an `https` address.
+pub struct TlsConnector(Arc<ClientConfig>);
+
+impl TlsConnector {
+    /// Trusts `pinned` as it is, and what the system trusts.
+    pub fn new(pinned: Option<CertificateDer<'static>>) -> TlsConnector {
+        let provider = Arc::new(crypto::ring::default_provider());
+        let verifier = Arc::new(Verifier { pinned, provider: provider.clone() });
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("ring speaks TLS 1.2 and 1.3")
+            .dangerous()
+            .with_custom_certificate_verifier(verifier)
+            .with_no_client_auth();
+        TlsConnector(Arc::new(config))
+    }
+}
+
+impl<In: Transport> Connector<In> for TlsConnector {
+    type Out = Either<In, TlsTransport>;
+
+    fn connect(
+        &self,
+        details: &ConnectionDetails,
+        chained: Option<In>,
+    ) -> Result<Option<Self::Out>, Error> {
+        let Some(transport) = chained else { return Ok(None) };
+        if !details.needs_tls() {
+            return Ok(Some(Either::A(transport)));
+        }
+        let host = details.uri.host().unwrap_or_default();
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let name = ServerName::try_from(host).map_err(|_| Error::Tls("not a host name"))?;
+        let connection = ClientConnection::new(self.0.clone(), name).map_err(io::Error::other)?;
+        let adapter = TransportAdapter::new(Box::new(transport) as _, details.current_time.clone());
+        let mut stream = StreamOwned::new(connection, adapter);
+        stream.sock.set_timeout(details.timeout);
+        stream.conn.complete_io(&mut stream.sock)?;
+        let sizes = (details.config.input_buffer_size(), details.config.output_buffer_size());
+        Ok(Some(Either::B(TlsTransport { buffers: LazyBuffers::new(sizes.0, sizes.1), stream })))
+    }
+}
+
+impl fmt::Debug for TlsConnector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TlsConnector")
+    }
+}
+
+/// A connection with TLS on it.
+pub struct TlsTransport {
+    buffers: LazyBuffers,
+    stream: StreamOwned<ClientConnection, TransportAdapter>,
+}
+
+impl Transport for TlsTransport {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        &mut self.buffers
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+        self.stream.sock.set_timeout(timeout);
+        Ok(self.stream.write_all(&self.buffers.output()[..amount])?)
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
+        self.stream.sock.set_timeout(timeout);
+        let amount = self.stream.read(self.buffers.input_append_buf())?;
+        self.buffers.input_appended(amount);
+        Ok(amount > 0)
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.stream.sock.get_mut().is_open()
+    }
+
+    fn is_tls(&self) -> bool {
+        true
+    }
+}
+
+impl fmt::Debug for TlsTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TlsTransport")
+    }
+}
+
+/// Takes the pinned certificate byte for byte, and asks the system about any other.
+#[derive(Debug)]
+struct Verifier {
+    pinned: Option<CertificateDer<'static>>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        if self.pinned.as_ref().is_some_and(|pinned| pinned == end_entity) {
+            return Ok(ServerCertVerified::assertion());
+        }
+        // Made only here: reading the system's certificates takes a while. A system without any
+        // trusts nobody.
+        rustls_platform_verifier::Verifier::new(self.provider.clone())
+            .map_err(|_| CertificateError::UnknownIssuer)?
+            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+    }
+
+    // Whoever shows a certificate must also hold its key: both signatures are always checked.
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        crypto::verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        crypto::verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
