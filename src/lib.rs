@@ -20,10 +20,14 @@ pub mod config;
 pub mod probe;
 
 // Sinks.
+pub mod api;
 pub mod store;
 
 // Assembly.
+pub mod app;
+pub mod log;
 pub mod task;
+pub mod trust;
 
 // Faces and companions.
 pub mod builtin;

@@ -17,7 +17,8 @@ use crate::{
 const STYLE: &str = include_str!("index.css");
 
 pub async fn style() -> Response {
-    let kind = [(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")];
+    let kind =
+        [(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "no-cache")];
     (kind, STYLE).into_response()
 }
 
@@ -28,7 +29,8 @@ pub async fn page(State(api): State<Arc<Api>>, _: HeaderMap) -> Response {
 
 fn render(tree: &Tree) -> String {
     let mut instances = tree.instances();
-    instances.sort_by_key(|instance| (std::cmp::Reverse(instance.local_status()), &instance.host.name));
+    instances
+        .sort_by_key(|instance| (std::cmp::Reverse(instance.local_status()), &instance.host.name));
     let hosts: String = instances.into_iter().map(host).collect();
     let (name, global) = (escape(&tree.me.host.name), badge(tree.me.global_status()));
     let version = escape(&tree.me.version);
@@ -65,7 +67,9 @@ fn host(instance: &Instance) -> String {
     }
     let (name, group) = (escape(&instance.host.name), escape(&instance.host.group));
     let status = badge(instance.local_status());
-    format!("<section><h2>{name} {status} <small>{group}</small></h2><table>{rows}</table></section>")
+    format!(
+        "<section><h2>{name} {status} <small>{group}</small></h2><table>{rows}</table></section>"
+    )
 }
 
 fn badge(status: Status) -> String {

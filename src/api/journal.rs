@@ -95,7 +95,8 @@ async fn answer(
     wanted.group = group.or(wanted.group);
     wanted.probe = probe.or(wanted.probe);
     if let Some(host) = wanted.host.as_mut()
-        && let Some(name) = api.hub.read(|tree| tree.find(host).map(|found| found.host.name.clone()))
+        && let Some(name) =
+            api.hub.read(|tree| tree.find(host).map(|found| found.host.name.clone()))
     {
         *host = name;
     }
@@ -272,7 +273,8 @@ mod tests {
 
     #[test]
     fn numbers_fall_back_and_times_do_not() {
-        let query = read_query("limit=x&offset=-1&hostname=a%20b&since=60&until=1970-01-01T01:00:00Z");
+        let query =
+            read_query("limit=x&offset=-1&hostname=a%20b&since=60&until=1970-01-01T01:00:00Z");
         let query = query.unwrap();
         assert_eq!((query.limit, query.offset), (100, 0));
         assert_eq!(query.host.as_deref(), Some("a b"));

@@ -70,7 +70,8 @@ mod tests {
         let connections = Connections::default();
         let address: IpAddr = "192.0.2.1".parse().unwrap();
         let mapped: IpAddr = "::ffff:192.0.2.1".parse().unwrap();
-        let mut held: Vec<_> = (0..MAX_PER_ADDRESS).map(|_| connections.admit(address).unwrap()).collect();
+        let mut held: Vec<_> =
+            (0..MAX_PER_ADDRESS).map(|_| connections.admit(address).unwrap()).collect();
         assert!(connections.admit(address).is_none());
         assert!(connections.admit(mapped).is_none(), "the same address in another spelling");
         assert!(connections.admit("192.0.2.2".parse().unwrap()).is_some());
@@ -84,7 +85,8 @@ mod tests {
     fn loopback_is_limited_by_the_total_alone() {
         let connections = Connections::default();
         let loopback: IpAddr = "127.0.0.1".parse().unwrap();
-        let held: Vec<_> = (0..MAX_CONNECTIONS).map(|_| connections.admit(loopback).unwrap()).collect();
+        let held: Vec<_> =
+            (0..MAX_CONNECTIONS).map(|_| connections.admit(loopback).unwrap()).collect();
         assert!(connections.admit(loopback).is_none());
         drop(held);
     }

@@ -29,7 +29,7 @@ use tower_http::{
 use crate::{config::Config, hub::Hub, probe::pool::Pool, store::Store};
 
 /// Answers smaller than this are not worth compressing, in bytes.
-const COMPRESS_FROM: u16 = 860;
+const COMPRESS_FROM: u64 = 860;
 
 /// What the handlers work with.
 pub struct Api {
@@ -54,10 +54,8 @@ impl Api {
 
 /// Every route there is.
 pub fn router(api: Arc<Api>) -> Router {
-    let compression = CompressionLayer::new()
-        .gzip(true)
-        .zstd(true)
-        .compress_when(SizeAbove::new(COMPRESS_FROM));
+    let compression =
+        CompressionLayer::new().gzip(true).zstd(true).compress_when(SizeAbove::new(COMPRESS_FROM));
     let routes = Router::new()
         // People
         .route("/", get(index::page))

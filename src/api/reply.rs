@@ -36,7 +36,8 @@ impl Document {
         let fresh = [(header::ETAG, self.tag.clone())];
         let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
         let ours = opaque(self.tag.to_str().unwrap_or_default());
-        let mut tags = held.filter_map(|value| value.to_str().ok()).flat_map(|tags| tags.split(','));
+        let mut tags =
+            held.filter_map(|value| value.to_str().ok()).flat_map(|tags| tags.split(','));
         if tags.any(|tag| opaque(tag) == ours || tag.trim() == "*") {
             return (StatusCode::NOT_MODIFIED, fresh).into_response();
         }

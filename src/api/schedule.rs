@@ -82,10 +82,10 @@ fn answer(api: &Api, headers: &HeaderMap) -> Response {
         let those = probes.iter().filter(move |probe| probe.off == Some(wanted));
         those.map(|probe| probe.name.to_string()).collect()
     };
-    let not_run = catalog.not_run.iter().map(|one| NotRun {
-        path: one.path.display().to_string(),
-        why: one.why.clone(),
-    });
+    let not_run = catalog
+        .not_run
+        .iter()
+        .map(|one| NotRun { path: one.path.display().to_string(), why: one.why.clone() });
     let installed = catalog.disabled.iter().map(|name| Probe {
         name: name.clone(),
         directory: crate::probe::catalog::EXAMPLES.into(),

@@ -59,10 +59,9 @@ impl Server {
     ) -> Result<Server, CannotListen> {
         let bare = address.trim_start_matches('[').trim_end_matches(']');
         let bare = if bare.is_empty() { "::" } else { bare };
-        let listener = TcpListener::bind((bare, port)).await.map_err(|source| CannotListen {
-            address: format!("{address}:{port}"),
-            source,
-        })?;
+        let listener = TcpListener::bind((bare, port))
+            .await
+            .map_err(|source| CannotListen { address: format!("{address}:{port}"), source })?;
         Ok(Server { listener, tls })
     }
 
@@ -132,7 +131,7 @@ async fn serve_http<Stream>(
     router: Router,
     watcher: hyper_util::server::graceful::Watcher,
 ) where
-    Stream: AsyncRead + AsyncWrite + Unpin,
+    Stream: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let served = http1::Builder::new()
         .timer(TokioTimer::new())

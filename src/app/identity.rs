@@ -15,7 +15,9 @@ use uuid::Uuid;
 pub enum NoIdentity {
     #[error("the uuid file `{path}` cannot be read or made: see [Global] UuidFile")]
     File { path: PathBuf, source: io::Error },
-    #[error("`{path}` should hold a uuid, and holds something else: put the uuid back, or remove the file and this host gets a new identity")]
+    #[error(
+        "`{path}` should hold a uuid, and holds something else: put the uuid back, or remove the file and this host gets a new identity"
+    )]
     Content { path: PathBuf },
 }
 

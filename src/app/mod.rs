@@ -26,7 +26,6 @@ use crate::{
     log::Log,
     probe::{
         catalog::{Catalog, NoProbes, SELF_PROBE},
-        environment::Environment,
         pool::{self, Pool},
         watch::Watch,
     },
@@ -46,8 +45,6 @@ const TASK_GRACE: Duration = Duration::from_secs(3);
 const STORE_GRACE: Duration = Duration::from_secs(5);
 /// Open files wanted, for many connections.
 const OPEN_FILES: u64 = 65_536;
-/// Folder for the states of probes, beside the database.
-const STATE_FOLDER: &str = "probe-state";
 
 /// Why the agent cannot start.
 #[derive(Debug, Error)]
@@ -135,9 +132,7 @@ impl App {
             false => None,
         };
         let server = match config.http.enabled {
-            true => {
-                Some(Server::bind(&config.http.address, config.http.port, tls.clone()).await?)
-            }
+            true => Some(Server::bind(&config.http.address, config.http.port, tls.clone()).await?),
             false => None,
         };
         let opened = Store::open(store::Settings {
@@ -153,7 +148,7 @@ impl App {
         let mut seed = DefaultHasher::new();
         uuid.hash(&mut seed);
         let sink = Box::new(ProbeSink(hub.clone()));
-        let settings = probe_settings(&config);
+        let settings = pool::Settings::of(&config);
         let pool = Pool::start(config.probes.max_concurrent, seed.finish(), settings, sink);
         let store = opened.store.clone();
         remember(&hub, opened, &first_catalog);
@@ -284,8 +279,8 @@ impl App {
         self.log.set_debug(config.global.debug);
         self.store.set_keep_days(config.global.status_history_days);
         // The state of probes stays where it is, as the database does.
-        let mut settings = probe_settings(&config);
-        settings.environment.state_root = probe_settings(before).environment.state_root;
+        let mut settings = pool::Settings::of(&config);
+        settings.environment.state_root = pool::Settings::of(before).environment.state_root;
         self.pool.set_settings(settings);
         let (name, group) = (config.global.hostname.clone(), config.global.group.clone());
         self.hub.handle(Event::Named { name, group, labels: config.labels.clone() });
@@ -312,19 +307,6 @@ impl App {
     }
 }
 
-fn probe_settings(config: &Config) -> pool::Settings {
-    let global = &config.global;
-    let beside = global.database.parent().map(PathBuf::from).unwrap_or_default();
-    pool::Settings {
-        environment: Environment {
-            config_root: global.probes_config_directory.clone(),
-            state_root: beside.join(STATE_FOLDER),
-            extra: config.probes.environment.clone(),
-        },
-        timeouts: config.probe_timeouts.clone(),
-    }
-}
-
 /// Gives the tree what was known before the start.
 fn remember(hub: &Hub, opened: Opened, catalog: &Catalog) {
     let mut gone = HashSet::new();
@@ -348,7 +330,10 @@ fn remember(hub: &Hub, opened: Opened, catalog: &Catalog) {
 
 fn open_log(log: &Log, config: &Config) {
     if let Err((path, error)) = log.open(&config.global.log_file) {
-        tracing::warn!("no log file, lines go to standard output alone: `{}`: {error}", path.display());
+        tracing::warn!(
+            "no log file, lines go to standard output alone: `{}`: {error}",
+            path.display()
+        );
     }
 }
 

@@ -1,6 +1,6 @@
 //! `wigo`: the agent, and what helps to set it up.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
@@ -19,9 +19,9 @@ const MAX_RUNTIME_THREADS: usize = 4;
 #[derive(Parser)]
 #[command(version = app::VERSION, disable_version_flag = true)]
 struct Arguments {
-    /// The configuration file.
-    #[arg(short, long, global = true, value_name = "FILE", default_value = config::DEFAULT_PATH)]
-    config: PathBuf,
+    /// The configuration file [default: /etc/wigo/wigo.conf]
+    #[arg(short, long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Print the version.
     #[arg(short = 'v', long, action = clap::ArgAction::Version)]
     version: (),
@@ -49,17 +49,19 @@ struct CheckConfig {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    let configured = || arguments.config.clone().unwrap_or_else(|| config::DEFAULT_PATH.into());
     let result = match arguments.command {
-        None => run_agent(&arguments.config),
+        None => run_agent(&configured()),
         Some(Command::CheckConfig(check)) => {
-            let file = check.file.unwrap_or(arguments.config);
-            let (text, code) = config::check(&file, check.strict, wigo::cli::wants_colour());
+            let file = check.file.unwrap_or_else(configured);
+            let (text, code) = config::check(&file, check.strict, std::io::stdout().is_terminal());
             anstream::print!("{text}");
             Ok(ExitCode::from(code))
         }
         Some(Command::Probe(command)) => {
             app::prepare_process();
-            probe_commands::run(command, &arguments.config).map_err(anyhow::Error::from)
+            let verdict = probe_commands::run(command, arguments.config.as_deref());
+            verdict.map(ExitCode::from).map_err(anyhow::Error::from)
         }
     };
     result.unwrap_or_else(|error| {

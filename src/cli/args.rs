@@ -5,9 +5,6 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, builder::NonEmptyStringValueParser};
 use jiff::{Span, Timestamp, Zoned};
 
-/// The configuration that is read where none is named. If it is missing or this user may not read it, the
-/// agent is asked at its standard address.
-pub const DEFAULT_CONFIG: &str = "/etc/wigo/wigo.conf";
 /// How many log entries are shown where nobody says how many.
 const DEFAULT_LIMIT: u32 = 100;
 /// The most that can be asked for at once.

@@ -1,21 +1,16 @@
 //! Which agent is meant: the one of the configuration, unless `--url` says otherwise.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
-use toml::{Table, Value};
-
-use super::{
-    Error,
-    args::{DEFAULT_CONFIG, Global},
-    client::Target,
-};
+use super::{Error, args::Global, client::Target};
+use crate::config::{self, DEFAULT_PATH, LoadError};
 
 /// The agent to ask. The login of a configuration is never sent to another address than its own.
 pub fn target(global: &Global) -> Result<Target, Error> {
     let configured = match &global.config {
         Some(path) => in_file(path),
-        None => match in_file(DEFAULT_CONFIG.as_ref()) {
-            Err(Error::ConfigRead { .. }) => Ok(Target::default()),
+        None => match in_file(DEFAULT_PATH.as_ref()) {
+            Err(Error::Config(LoadError::Read { .. })) => Ok(Target::default()),
             Err(_) if global.url.is_some() => Ok(Target::default()),
             read => read,
         },
@@ -33,48 +28,20 @@ pub fn target(global: &Global) -> Result<Target, Error> {
     }
 }
 
-/// The agent that the configuration in `path` is of. Of the file only `[Http]` matters here, and a mistake
-/// elsewhere in it is the agent's business.
+/// The agent that the configuration in `path` is of.
 fn in_file(path: &Path) -> Result<Target, Error> {
-    let text = fs::read_to_string(path)
-        .map_err(|source| Error::ConfigRead { path: path.into(), source })?;
-    let wrong = |why: &str| Error::ConfigSyntax { path: path.into(), why: why.into() };
-    // The message alone: the whole error quotes the line, which may hold a password.
-    let table: Table = text.parse().map_err(|error: toml::de::Error| wrong(error.message()))?;
-    let http = entry(&table, "Http").and_then(Value::as_table).cloned().unwrap_or_default();
-    let text_of = |key: &str, default: &str| match entry(&http, key) {
-        None => Ok(default.to_owned()),
-        Some(Value::String(text)) => Ok(text.clone()),
-        Some(_) => Err(wrong(&format!("`{key}` in [Http] is not a text in quotes"))),
-    };
-    let is = |key: &str, default: bool| match entry(&http, key) {
-        None => Ok(default),
-        Some(Value::Boolean(value)) => Ok(*value),
-        Some(_) => Err(wrong(&format!("`{key}` in [Http] is neither true nor false"))),
-    };
-    let port =
-        entry(&http, "Port").map_or(Some(4000), |port| u16::try_from(port.as_integer()?).ok());
-    if !is("Enabled", true)? {
+    let http = config::load(path)?.config.http;
+    if !http.enabled {
         return Err(Error::HttpOff { path: path.into() });
     }
-    Ok(Target::local(
-        &text_of("Address", "")?,
-        port.ok_or_else(|| wrong("`Port` in [Http] is not a number from 0 to 65535"))?,
-        is("SslEnabled", false)?,
-        &text_of("Login", "")?,
-        &text_of("Password", "")?,
-        text_of("SslCert", "/etc/wigo/ssl/http.crt")?,
-    ))
-}
-
-/// The value of `key`, in this or another case.
-fn entry<'table>(table: &'table Table, key: &str) -> Option<&'table Value> {
-    let other_case = || table.iter().find(|(name, _)| name.eq_ignore_ascii_case(key));
-    table.get(key).or_else(|| Some(other_case()?.1))
+    let (login, password) = (&http.login, http.password.expose());
+    Ok(Target::local(&http.address, http.port, http.ssl_enabled, login, password, &http.ssl_cert))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     /// Which agent is meant by a configuration and an address.

@@ -9,6 +9,7 @@ mod configured;
 mod logs;
 pub mod model;
 mod printable;
+pub mod probe;
 pub mod render;
 mod repeat;
 mod screen;
@@ -16,6 +17,8 @@ mod verdict;
 mod view;
 
 use std::{io, path::PathBuf};
+
+use crate::{config::LoadError, probe::catalog::NoProbes};
 
 pub use args::Args;
 use args::Command;
@@ -29,10 +32,20 @@ pub use verdict::Verdict;
 pub enum Error {
     #[error(transparent)]
     Client(#[from] client::Error),
-    #[error("cannot read the configuration `{}`", path.display())]
-    ConfigRead { path: PathBuf, source: io::Error },
-    #[error("cannot understand the configuration `{}`: {why}", path.display())]
-    ConfigSyntax { path: PathBuf, why: String },
+    #[error(transparent)]
+    Config(#[from] LoadError),
+    #[error(transparent)]
+    Probes(#[from] NoProbes),
+    #[error(
+        "there is no probe `{probe}` in an interval folder or in examples/ of `{}`; `wigo probe \
+         list` shows those there are, a path needs a `/`",
+        root.display()
+    )]
+    NoSuchProbe { probe: String, root: PathBuf },
+    #[error("`{}` cannot be a probe: {why}", path.display())]
+    BadProbe { path: PathBuf, why: String },
+    #[error("the probe `{}` cannot be looked at", path.display())]
+    ProbeFile { path: PathBuf, source: io::Error },
     #[error(
         "the agent of the configuration `{}` cannot be asked: Enabled is false in its [Http]; name \
          another agent with --url",

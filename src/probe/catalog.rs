@@ -209,6 +209,15 @@ impl Version {
         }
     }
 
+    /// Looks at a program and everything above it, as the catalog does.
+    pub fn check_whole(path: &Path) -> Result<Version, String> {
+        match look_at(path)? {
+            Found::Program { refused: Some(why), .. } => Err(why),
+            Found::Program { version, refused: None } => Ok(version),
+            Found::NotAProgram { why, .. } => Err(why),
+        }
+    }
+
     /// Looks at a program right before it is run, where a look at the file itself is enough: that the
     /// folders above are in order was seen when the catalog was read.
     pub fn check(path: &Path) -> Result<Version, String> {

@@ -17,10 +17,9 @@ const OUR_MACHINE: u16 = match std::env::consts::ARCH.as_bytes() {
     _ => 0,
 };
 
-/// Adds to the error of a failed start what can be seen in the file.
-pub fn explain(program: &Path, error: io::Error) -> io::Error {
-    let kind = error.kind();
-    let reason = match kind {
+/// The error of a failed start, with what can be seen in the file.
+pub fn explain(program: &Path, error: &io::Error) -> String {
+    let reason = match error.kind() {
         io::ErrorKind::NotFound if program.symlink_metadata().is_err() => {
             Some("the file is gone".to_owned())
         }
@@ -32,11 +31,11 @@ pub fn explain(program: &Path, error: io::Error) -> io::Error {
         io::ErrorKind::ExecutableFileBusy => {
             Some("it is open for writing: copy it under another name, then rename it".to_owned())
         }
-        _ => format_of(program, &error),
+        _ => format_of(program, error),
     };
     match reason {
-        Some(reason) => io::Error::new(kind, format!("{error}: {reason}")),
-        None => error,
+        Some(reason) => format!("{error}: {reason}"),
+        None => error.to_string(),
     }
 }
 

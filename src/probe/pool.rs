@@ -7,6 +7,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    path::PathBuf,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -18,13 +19,15 @@ use rustix::process::Signal;
 use super::{
     answer::{self, About, Answer},
     catalog::{Catalog, Entry, Version},
-    diagnose,
     environment::Environment,
     orphans::Family,
-    run::{self, End, Ended, Order, Over, TERM_GRACE, Undead},
+    run::{self, Ended, Order, Over, TERM_GRACE, Undead},
     schedule::Schedule,
 };
-use crate::tree::{ProbeName, ProbeResult};
+use crate::{
+    config::Config,
+    tree::{ProbeName, ProbeResult},
+};
 
 /// Runs asked for out of turn that may wait; more are refused.
 pub const MAX_ASKED: usize = 100;
@@ -36,6 +39,8 @@ const SWEEP_EVERY: Duration = Duration::from_secs(10);
 const SWEEP_AGAIN: Duration = Duration::from_secs(1);
 /// Between looks whether all runs have ended, at the stop.
 const STOP_POLL: Duration = Duration::from_millis(5);
+/// Folder for the states of probes, beside the database.
+const STATE_FOLDER: &str = "probe-state";
 /// Wait before looking again for a process that did not die.
 const UNDEAD_CHECK: Duration = Duration::from_secs(1);
 
@@ -57,6 +62,20 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// What the configuration says about probes.
+    pub fn of(config: &Config) -> Settings {
+        let global = &config.global;
+        let beside = global.database.parent().map(PathBuf::from).unwrap_or_default();
+        Settings {
+            environment: Environment {
+                config_root: global.probes_config_directory.clone(),
+                state_root: beside.join(STATE_FOLDER),
+                extra: config.probes.environment.clone(),
+            },
+            timeouts: config.probe_timeouts.clone(),
+        }
+    }
+
     /// How long a probe may run: interval − 1 s, or less if configured.
     pub fn limit(&self, name: &ProbeName, interval: u32) -> Duration {
         let limit = self.timeouts.get(name.as_str()).copied().unwrap_or(u32::MAX);
@@ -434,11 +453,8 @@ impl Shared {
             environment: settings.environment.of(name, entry.interval),
             limit: settings.limit(name, entry.interval),
         };
-        let tell = |mut ended: Ended| {
-            if let End::NotStarted(error) = ended.end {
-                ended.end = End::NotStarted(diagnose::explain(&order.program, error));
-            }
-            let answer = answer::understand(&about(Timestamp::now()), &ended);
+        let tell = |ended: Ended| {
+            let answer = answer::understand(&about(Timestamp::now()), &order.program, &ended);
             self.tell(name, answer, Some(&ended), entry);
         };
         match run::run(&order, &self.family, || self.wake.notify_one(), tell) {

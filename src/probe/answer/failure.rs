@@ -30,6 +30,13 @@ pub fn refused(about: &About<'_>, why: &str) -> Answer {
     answer(result)
 }
 
+/// The answer of a probe that could not be started, and why.
+pub fn not_started(about: &About<'_>, why: &str) -> Answer {
+    let mut result = about.result(Status::ERROR, format!("error starting command: {why}"));
+    result.exit_code = -1;
+    answer(result)
+}
+
 /// A failed result as answer.
 pub fn answer(mut result: ProbeResult) -> Answer {
     result.value = Json::string("ERROR");

@@ -15,9 +15,14 @@ mod nagios;
 mod text;
 mod wigo;
 
+use std::path::Path;
+
 use jiff::Timestamp;
 
-use super::run::{End, Ended};
+use super::{
+    diagnose,
+    run::{End, Ended},
+};
 use crate::{
     json::Json,
     status::Status,
@@ -111,12 +116,15 @@ impl About<'_> {
     }
 }
 
-/// Understands a run that is over.
-pub fn understand(about: &About<'_>, ended: &Ended) -> Answer {
+/// Understands a run of `program` that is over.
+pub fn understand(about: &About<'_>, program: &Path, ended: &Ended) -> Answer {
     let code = match ended.end {
         End::Exited(EXIT_DISABLED) => return Answer::Disabled,
         End::Exited(EXIT_SKIPPED) => return Answer::Skipped,
         End::Exited(code) => code,
+        End::NotStarted(ref error) => {
+            return failure::not_started(about, &diagnose::explain(program, error));
+        }
         _ => return failure::of(about, ended),
     };
     let printed = String::from_utf8_lossy(&ended.stdout.kept);
