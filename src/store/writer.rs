@@ -93,9 +93,14 @@ impl Writer {
         }
     }
 
-    fn run(mut self) {
-        // Also when this thread panics, so that nobody waits for it in vain.
+    fn run(self) {
+        // Said last, when the file is closed; also when this thread panics, so that nobody waits in vain.
         let _ended = Ended(Arc::clone(&self.shared));
+        let mut writer = self;
+        writer.work();
+    }
+
+    fn work(&mut self) {
         let mut patience = self.pause.unwrap_or_default();
         loop {
             let order = self.shared.next(patience, self.pause.is_some());

@@ -106,6 +106,52 @@ fn entries_wait_while_there_is_no_space() {
     assert_eq!((written.len(), written[0], written[2_999]), (3_000, 5_000, 2_001));
 }
 
+/// A small file system of its own; gone when it is dropped.
+struct SmallDisk(TempDir);
+
+impl SmallDisk {
+    /// `None` where mounting is not permitted.
+    fn mount(size: &str) -> Option<SmallDisk> {
+        let folder = TempDir::new().unwrap();
+        let mount = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
+            .arg(folder.path())
+            .output();
+        mount.ok()?.status.success().then_some(SmallDisk(folder))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Lazily: a thread may still close its files.
+        let _ = std::process::Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
+#[test]
+fn a_disk_that_is_really_full_is_caught_up_with() {
+    let Some(disk) = SmallDisk::mount("2m") else {
+        eprintln!("SKIPPED: this test may not mount a file system");
+        return;
+    };
+    let store = open(disk.0.path()).store;
+    store.append(entries(1..=10));
+    store.flush().unwrap();
+    let ballast = disk.0.path().join("ballast");
+    let filled = fs::write(&ballast, vec![0; 4 * 1024 * 1024]);
+    assert_eq!(filled.unwrap_err().kind(), std::io::ErrorKind::StorageFull);
+    store.append(entries(11..=3_000));
+    until("the problem shows", || problem(&store).contains("write to the database"));
+    assert_eq!(store.health().waiting, 2_990);
+    fs::remove_file(&ballast).unwrap();
+    store.flush().unwrap();
+    assert_eq!(ids(&store, &all()).len(), 3_000);
+    until("the problem is over", || store.health().problem.is_none());
+    assert_eq!(store.health().notes, Vec::<String>::new());
+    store.close(PATIENCE).unwrap();
+    assert_eq!(open(disk.0.path()).next_id, 3_001);
+}
+
 #[test]
 fn a_path_that_cannot_be_used_is_tried_again() {
     let folder = TempDir::new().unwrap();
