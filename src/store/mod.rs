@@ -1,1 +1,242 @@
-//! SQLite: the journal, last results, one writer. All SQL is in this folder.
+//! The store: what has to survive the process, in one SQLite file. All SQL of Wigo is in this folder.
+//!
+//! The journal (every transition), the last result of each probe, and when the process was last alive.
+//! One thread writes ([`writer`]); whoever hands something in never waits for the disk. What cannot be
+//! written waits in bounded memory ([`queue`]) until it can, and what had to be dropped is counted.
+//! Queries have a connection of their own and a time limit ([`reader`]).
+//!
+//! What is in the database: [`schema`]. What happens to a damaged one: [`salvage`]. To the database of
+//! an earlier Wigo: [`original`].
+
+mod database;
+mod journal;
+mod original;
+mod queue;
+mod reader;
+mod results;
+mod salvage;
+mod schema;
+mod shared;
+mod trouble;
+mod writer;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use thiserror::Error;
+use uuid::Uuid;
+
+use crate::tree::{ProbeName, ProbeResult, Transition};
+
+pub use journal::{Indexes, LogQuery, Timeline};
+
+use shared::{Limits, Shared};
+use writer::Writer;
+
+/// Entries that wait in memory while the database cannot be written; beyond this the oldest are dropped.
+pub const MAX_WAITING_ENTRIES: usize = 100_000;
+/// The same bound in bytes of memory, since one message can be long.
+pub const MAX_WAITING_BYTES: usize = 32 * 1024 * 1024;
+/// The most rows that a query returns.
+pub const MAX_ROWS: usize = 10_000;
+/// A query that takes longer is stopped.
+pub const QUERY_TIME: Duration = Duration::from_secs(5);
+/// The longest that a result waits before it is written. One wake-up of the writer each.
+pub const RESULT_FLUSH: Duration = Duration::from_secs(10);
+/// How long [`Store::flush`] waits for the disk.
+pub const FLUSH_TIME: Duration = Duration::from_secs(10);
+
+/// A transition with its number.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Only grows on this instance; never used twice.
+    pub id: u64,
+    /// The instance where it happened.
+    pub origin: Uuid,
+    /// The id it has there; the same as `id` if that is this instance.
+    pub origin_id: u64,
+    /// When this instance learned of it.
+    pub learned: Timestamp,
+    pub transition: Transition,
+}
+
+/// Where and for whom to store.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The database file. Made if it is missing, its folder too.
+    pub path: PathBuf,
+    /// The uuid of this instance.
+    pub origin: Uuid,
+    /// Days that an entry is kept; 0 keeps none.
+    pub keep_days: u32,
+}
+
+/// An open store and what it remembers.
+pub struct Opened {
+    pub store: Store,
+    /// The number for the next entry.
+    pub next_id: u64,
+    /// The last result of each probe, and since when it has had that status.
+    pub restored: Vec<(ProbeResult, Timestamp)>,
+    /// When the process before this one was last alive; `None` if there was none.
+    pub last_seen: Option<LastSeen>,
+    /// What a person should know: a file set aside, rows imported, trouble. Sentences; logged already.
+    pub notes: Vec<String>,
+}
+
+/// The end of the process before this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LastSeen {
+    /// When it last wrote; off by at most a minute if it was not `clean`.
+    pub at: Timestamp,
+    /// It said that it stopped.
+    pub clean: bool,
+}
+
+/// How the store is doing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Health {
+    /// Why nothing can be written at present, and what to do; `None` when all is well.
+    pub problem: Option<String>,
+    /// What happened to the file since the start that a person should know; the newest few.
+    pub notes: Vec<String>,
+    /// Entries that are not on the disk yet.
+    pub waiting: usize,
+    /// Entries dropped since the start.
+    pub lost: u64,
+    /// Size of the database with its write-ahead log, in bytes, at the last commit.
+    pub bytes: u64,
+    /// Transactions committed since the start.
+    pub commits: u64,
+    pub last_commit: Option<Timestamp>,
+}
+
+/// Why the store cannot answer, or has not written.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    #[error("cannot read the database `{path}`: {problem}")]
+    Unavailable { path: PathBuf, problem: String },
+    #[error("cannot read {what} from the database `{path}`")]
+    Query { what: &'static str, path: PathBuf, source: rusqlite::Error },
+    #[error(
+        "reading {what} from the database `{path}` took more than {} s; ask for less, such as a \
+         shorter time or one host",
+        QUERY_TIME.as_secs()
+    )]
+    TooSlow { what: &'static str, path: PathBuf },
+    #[error("{waiting} entries are not written to the database `{path}` yet: {problem}")]
+    NotWritten { path: PathBuf, waiting: usize, problem: String },
+}
+
+/// A handle on the store. Cheap to clone. When the last one is dropped the thread writes what waits and
+/// ends; only [`Store::close`] also says that the stop was meant.
+#[derive(Clone)]
+pub struct Store {
+    handle: Arc<Handle>,
+}
+
+struct Handle {
+    shared: Arc<Shared>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.abandon();
+    }
+}
+
+impl Store {
+    /// Opens the database, or makes it. Never fails: trouble is in [`Store::health`] and in the notes,
+    /// what is handed in meanwhile waits in memory, and the thread goes on trying.
+    pub fn open(settings: Settings) -> Opened {
+        Store::open_with(settings, Limits::default())
+    }
+
+    fn open_with(settings: Settings, limits: Limits) -> Opened {
+        let shared = Arc::new(Shared::new(settings, limits));
+        let (writer, past) = Writer::open(Arc::clone(&shared));
+        writer.start();
+        let health = shared.health();
+        let notes = health.notes.into_iter().chain(health.problem).collect();
+        Opened {
+            store: Store { handle: Arc::new(Handle { shared }) },
+            next_id: past.next_id(Timestamp::now()),
+            restored: past.results,
+            last_seen: past.last_seen,
+            notes,
+        }
+    }
+
+    /// Hands in entries to be written at once. Never waits for the disk.
+    pub fn append(&self, entries: Vec<Entry>) {
+        self.handle.shared.append(entries);
+    }
+
+    /// Remembers the last result of a probe. Written together with the next entries, at most
+    /// [`RESULT_FLUSH`] later.
+    pub fn put_result(&self, result: &Arc<ProbeResult>, since: Timestamp) {
+        self.handle.shared.set_result(&result.name, Some((Arc::clone(result), since)));
+    }
+
+    /// Forgets the result of a probe that is gone.
+    pub fn remove_result(&self, name: &ProbeName) {
+        self.handle.shared.set_result(name, None);
+    }
+
+    /// Changes how many days an entry is kept; what is older goes soon.
+    pub fn set_keep_days(&self, days: u32) {
+        self.handle.shared.set_keep_days(days);
+    }
+
+    /// How the store is doing. Does not touch the disk.
+    pub fn health(&self) -> Health {
+        self.handle.shared.health()
+    }
+
+    /// Entries dropped since this was last asked, so that the journal can say so.
+    pub fn take_lost(&self) -> u64 {
+        self.handle.shared.take_lost()
+    }
+
+    /// Entries that match, the newest first; with `after` set the oldest first. Blocks.
+    pub fn logs(&self, query: &LogQuery) -> Result<Vec<Entry>, StoreError> {
+        self.handle.shared.ask("the log", |connection| journal::logs(connection, query))
+    }
+
+    /// The groups, hosts and probes that the journal names. Blocks.
+    pub fn indexes(&self) -> Result<Indexes, StoreError> {
+        self.handle.shared.ask("the names in the log", journal::indexes)
+    }
+
+    /// What happened to a host, or to one of its probes, in a span of time. Blocks.
+    pub fn timeline(
+        &self,
+        host: &str,
+        probe: Option<&str>,
+        since: Timestamp,
+        until: Timestamp,
+    ) -> Result<Timeline, StoreError> {
+        self.handle.shared.ask("the history", |connection| {
+            journal::timeline(connection, host, probe, since, until)
+        })
+    }
+
+    /// Whether the journal names this host. Blocks.
+    pub fn knows_host(&self, host: &str) -> Result<bool, StoreError> {
+        self.handle.shared.ask("the log", |connection| journal::knows_host(connection, host))
+    }
+
+    /// Waits until all that was handed in so far is on the disk, at most [`FLUSH_TIME`]. Blocks.
+    pub fn flush(&self) -> Result<(), StoreError> {
+        self.handle.shared.flush(FLUSH_TIME)
+    }
+
+    /// Writes what waits, notes that the stop was meant, and ends the thread; gives up after `grace`.
+    /// Calling it again does no harm. Blocks.
+    pub fn close(&self, grace: Duration) -> Result<(), StoreError> {
+        self.handle.shared.close(grace)
+    }
+}
+
+#[cfg(test)]
+mod tests;

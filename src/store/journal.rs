@@ -1,0 +1,255 @@
+//! The table `journal`: writing transitions, and the questions people ask of it.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, Row, params, params_from_iter, types::Value};
+use uuid::Uuid;
+
+use super::{Entry, MAX_ROWS};
+use crate::{
+    status::Status,
+    tree::{Kind, ProbeName, Transition},
+};
+
+/// In the order in which a [`Row`] is read.
+pub(super) const COLUMNS: &str =
+    "id, origin, origin_id, at, learned, kind, grp, host, probe, was, now, message";
+
+/// Rows deleted in one go, so that new entries never wait for long.
+const PURGE_STEP: usize = 1_000;
+
+/// Which entries to show. What is `None` does not matter; a probe of `""` means entries without one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogQuery {
+    pub host: Option<String>,
+    pub group: Option<String>,
+    pub probe: Option<String>,
+    /// Happened at this time or later.
+    pub since: Option<Timestamp>,
+    /// Happened before this time.
+    pub until: Option<Timestamp>,
+    /// Only entries with a higher id, the oldest first: for following.
+    pub after: Option<u64>,
+    /// At most this many, and never more than [`MAX_ROWS`].
+    pub limit: usize,
+    /// Leaves out this many at the beginning.
+    pub offset: usize,
+}
+
+/// The names in the journal, each list sorted, with `""` first where an entry has none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Indexes {
+    pub groups: Vec<String>,
+    pub hosts: Vec<String>,
+    pub probes: Vec<String>,
+}
+
+/// What happened to a host or one of its probes in a span of time.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Timeline {
+    /// The status when the span began, the worst of the probes; `None` if there was none.
+    pub status_at_start: Option<Status>,
+    /// The status of each probe when the span began.
+    pub probes_at_start: BTreeMap<ProbeName, Status>,
+    /// The agent was stopped when the span began, so the status is what was known before.
+    pub stopped_at_start: bool,
+    /// Changes of the probes, and starts and stops of the agent; the oldest first.
+    pub changes: Vec<Entry>,
+    /// There were more than [`MAX_ROWS`]; those after the last one here are missing.
+    pub truncated: bool,
+}
+
+/// Writes an entry. One that is there already (by origin and its id there) is left as it is. Should the
+/// id itself be taken by another entry, the next free one is used: better a new number than a lost entry.
+pub(super) fn insert(connection: &Connection, entry: &Entry) -> rusqlite::Result<()> {
+    let sql = "INSERT OR IGNORE INTO journal (id, origin, origin_id, at, learned, kind, grp, host, \
+               probe, was, now, message) VALUES (\
+               iif(EXISTS (SELECT 1 FROM journal WHERE id = ?1), \
+                   (SELECT max(id) + 1 FROM journal), ?1), \
+               ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
+    let transition = &entry.transition;
+    let values = params![
+        // SQLite knows signed numbers only; those of others may be anything and have to come back.
+        entry.id.cast_signed(),
+        entry.origin.as_bytes(),
+        entry.origin_id.cast_signed(),
+        transition.at.as_millisecond(),
+        entry.learned.as_millisecond(),
+        transition.kind.word(),
+        transition.group,
+        transition.host,
+        transition.probe.as_ref().map_or("", ProbeName::as_str),
+        transition.was.map(Status::number),
+        transition.now.map(Status::number),
+        transition.message,
+    ];
+    connection.prepare_cached(sql)?.execute(values).map(drop)
+}
+
+/// Deletes some of what was learned before `cutoff` (Unix milliseconds), the oldest first. Returns
+/// whether there may be more.
+pub(super) fn purge(connection: &Connection, cutoff: i64) -> rusqlite::Result<bool> {
+    let sql = "DELETE FROM journal WHERE id IN (SELECT id FROM journal \
+               INDEXED BY journal_learned WHERE learned < ?1 ORDER BY learned LIMIT ?2)";
+    let deleted = connection.prepare_cached(sql)?.execute(params![cutoff, PURGE_STEP as i64])?;
+    Ok(deleted == PURGE_STEP)
+}
+
+/// Entries that match.
+pub(super) fn logs(connection: &Connection, query: &LogQuery) -> rusqlite::Result<Vec<Entry>> {
+    let text = |text: &Option<String>| text.clone().map(Value::Text);
+    let time = |time: Option<Timestamp>| time.map(|time| Value::Integer(time.as_millisecond()));
+    let id = query.after.map(|id| Value::Integer(i64::try_from(id).unwrap_or(i64::MAX)));
+    let conditions = [
+        (" AND host = ?", text(&query.host)),
+        (" AND grp = ?", text(&query.group)),
+        (" AND probe = ?", text(&query.probe)),
+        (" AND at >= ?", time(query.since)),
+        (" AND at < ?", time(query.until)),
+        (" AND id > ?", id),
+    ];
+    let mut sql = format!("SELECT {COLUMNS} FROM journal WHERE 1");
+    let mut values = Vec::new();
+    for (condition, value) in conditions {
+        if let Some(value) = value {
+            sql.push_str(condition);
+            values.push(value);
+        }
+    }
+    let order = if query.after.is_some() { "ASC" } else { "DESC" };
+    let limit = query.limit.min(MAX_ROWS);
+    let offset = i64::try_from(query.offset).unwrap_or(i64::MAX);
+    sql.push_str(&format!(" ORDER BY id {order} LIMIT {limit} OFFSET {offset}"));
+    entries(connection, &sql, values)
+}
+
+/// The names in the journal.
+pub(super) fn indexes(connection: &Connection) -> rusqlite::Result<Indexes> {
+    let names = |column: &str| -> rusqlite::Result<Vec<String>> {
+        let sql =
+            format!("SELECT DISTINCT {column} FROM journal ORDER BY {column} LIMIT {MAX_ROWS}");
+        connection.prepare(&sql)?.query_map([], |row| row.get(0))?.collect()
+    };
+    Ok(Indexes { groups: names("grp")?, hosts: names("host")?, probes: names("probe")? })
+}
+
+/// Whether the journal names this host.
+pub(super) fn knows_host(connection: &Connection, host: &str) -> rusqlite::Result<bool> {
+    connection.query_row("SELECT EXISTS (SELECT 1 FROM journal WHERE host = ?1)", [host], |row| {
+        row.get(0)
+    })
+}
+
+/// What happened to `host`, or to its `probe`, from `since` until before `until`.
+pub(super) fn timeline(
+    connection: &Connection,
+    host: &str,
+    probe: Option<&str>,
+    since: Timestamp,
+    until: Timestamp,
+) -> rusqlite::Result<Timeline> {
+    let probes_at_start = probes_before(connection, host, probe, since)?;
+    let sql = format!(
+        "SELECT {COLUMNS} FROM journal WHERE host = ?1 AND at >= ?2 AND at < ?3 \
+         AND (kind IN ('agent_started', 'agent_stopped') \
+              OR probe <> '' AND (?4 IS NULL OR probe = ?4)) \
+         ORDER BY at, id LIMIT {}",
+        MAX_ROWS + 1
+    );
+    let values = vec![
+        Value::Text(host.into()),
+        Value::Integer(since.as_millisecond()),
+        Value::Integer(until.as_millisecond()),
+        probe.map_or(Value::Null, |probe| Value::Text(probe.into())),
+    ];
+    let mut changes = entries(connection, &sql, values)?;
+    let truncated = changes.len() > MAX_ROWS;
+    changes.truncate(MAX_ROWS);
+    Ok(Timeline {
+        status_at_start: probes_at_start.values().copied().max(),
+        probes_at_start,
+        stopped_at_start: stopped_before(connection, host, since)?,
+        changes,
+        truncated,
+    })
+}
+
+/// The status of each probe just before `time`. Of entries with the same time the later id counts.
+fn probes_before(
+    connection: &Connection,
+    host: &str,
+    probe: Option<&str>,
+    time: Timestamp,
+) -> rusqlite::Result<BTreeMap<ProbeName, Status>> {
+    let sql = format!(
+        "WITH latest AS (
+             SELECT probe AS name, max(at) AS at FROM journal
+             WHERE host = ?1 AND at < ?2 AND probe <> '' AND (?3 IS NULL OR probe = ?3)
+             GROUP BY probe LIMIT {MAX_ROWS}
+         )
+         SELECT name, now, max(id) FROM latest
+         JOIN journal ON host = ?1 AND probe = name AND journal.at = latest.at GROUP BY name"
+    );
+    let mut statement = connection.prepare(&sql)?;
+    let mut rows = statement.query(params![host, time.as_millisecond(), probe])?;
+    let mut statuses = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let name = ProbeName::parse(row.get_ref(0)?.as_str()?).ok();
+        let status = row.get::<_, Option<i64>>(1)?.and_then(Status::new);
+        statuses.extend(name.zip(status));
+    }
+    Ok(statuses)
+}
+
+fn stopped_before(connection: &Connection, host: &str, time: Timestamp) -> rusqlite::Result<bool> {
+    use rusqlite::OptionalExtension;
+    let last: Option<bool> = connection
+        .query_row(
+            "SELECT kind = 'agent_stopped' FROM journal WHERE host = ?1 AND at < ?2 \
+             AND kind IN ('agent_started', 'agent_stopped') ORDER BY at DESC, id DESC LIMIT 1",
+            params![host, time.as_millisecond()],
+            |row| row.get(0),
+        )
+        .optional()?;
+    Ok(last == Some(true))
+}
+
+/// Runs a query for [`COLUMNS`]. Rows that make no sense are left out.
+fn entries(connection: &Connection, sql: &str, values: Vec<Value>) -> rusqlite::Result<Vec<Entry>> {
+    let mut statement = connection.prepare(sql)?;
+    let mut rows = statement.query(params_from_iter(values))?;
+    let mut entries = Vec::new();
+    while let Some(row) = rows.next()? {
+        entries.extend(read(row));
+    }
+    Ok(entries)
+}
+
+/// The entry in a row of [`COLUMNS`]; `None` if it makes no sense.
+pub(super) fn read(row: &Row<'_>) -> Option<Entry> {
+    let text = |column| row.get_ref(column).ok()?.as_str().ok();
+    let id = |column| row.get::<_, i64>(column).ok().map(i64::cast_unsigned);
+    let time = |column| Timestamp::from_millisecond(row.get(column).ok()?).ok();
+    let status =
+        |column| row.get::<_, Option<i64>>(column).ok().map(|number| number.and_then(Status::new));
+    Some(Entry {
+        id: id(0)?,
+        origin: Uuid::from_bytes(row.get(1).ok()?),
+        origin_id: id(2)?,
+        learned: time(4)?,
+        transition: Transition {
+            kind: Kind::parse(text(5)?)?,
+            at: time(3)?,
+            group: text(6)?.into(),
+            host: text(7)?.into(),
+            probe: match text(8)? {
+                "" => None,
+                name => Some(ProbeName::parse(name).ok()?),
+            },
+            was: status(9)?,
+            now: status(10)?,
+            message: text(11)?.into(),
+        },
+    })
+}

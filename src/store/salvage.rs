@@ -1,0 +1,137 @@
+//! A damaged database: it is set aside for a person to look at, and what can be read is carried over.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use jiff::{Timestamp, tz::TimeZone};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use super::{
+    database::{beside, connect, highest_id},
+    journal, results,
+};
+
+/// The most log entries carried over, the newest ones.
+const MAX_ENTRIES: usize = 100_000;
+/// The most results carried over.
+const MAX_RESULTS: usize = 10_000;
+/// No longer than this is spent on a damaged file: the agent waits for it.
+const SALVAGE_TIME: Duration = Duration::from_secs(5);
+/// Files set aside that are kept, so that a failing disk is not filled as well.
+const MAX_BROKEN_FILES: usize = 3;
+
+/// What could be read.
+pub(super) struct Saved {
+    pub entries: usize,
+    pub results: usize,
+    /// The highest id ever used; `None` if that cannot be told any more.
+    pub highest: Option<u64>,
+}
+
+/// Renames the database, with its log, to `<name>.broken-<time>`. Returns the new name.
+pub(super) fn set_aside(path: &Path, now: Timestamp) -> io::Result<PathBuf> {
+    let time = now.to_zoned(TimeZone::UTC).strftime("%Y%m%dT%H%M%SZ").to_string();
+    let mut broken = beside(path, &format!(".broken-{time}"));
+    for attempt in 1.. {
+        if !broken.try_exists()? {
+            break;
+        }
+        broken = beside(path, &format!(".broken-{time}-{attempt}"));
+    }
+    for part in ["-wal", "-shm", ""] {
+        match fs::rename(beside(path, part), beside(&broken, part)) {
+            Err(error) if part.is_empty() || error.kind() != io::ErrorKind::NotFound => {
+                return Err(error);
+            }
+            _ => {}
+        }
+    }
+    remove_oldest(path);
+    Ok(broken)
+}
+
+/// Removes all but the newest files set aside. Their names sort by time.
+fn remove_oldest(path: &Path) {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return };
+    let prefix = format!("{}.broken-", name.to_string_lossy());
+    let names = fs::read_dir(if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
+    let mut broken: Vec<String> = names
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| name.starts_with(&prefix))
+        .filter(|name| !name.ends_with("-wal") && !name.ends_with("-shm"))
+        .collect();
+    broken.sort_unstable();
+    for name in broken.iter().rev().skip(MAX_BROKEN_FILES) {
+        for part in ["-wal", "-shm", ""] {
+            // Best effort: the next damaged file tries again.
+            let _ = fs::remove_file(folder.join(format!("{name}{part}")));
+        }
+    }
+}
+
+/// Copies what can be read of a damaged database. Never fails: what cannot be read is left behind.
+pub(super) fn carry_over(broken: &Path, into: &mut Connection) -> Saved {
+    let mut saved = Saved { entries: 0, results: 0, highest: None };
+    let deadline = Instant::now() + SALVAGE_TIME;
+    let Ok(mut from) = connect(broken, OpenFlags::SQLITE_OPEN_READ_ONLY) else { return saved };
+    if from.progress_handler(1_000, Some(move || Instant::now() >= deadline)).is_err() {
+        return saved;
+    }
+    saved.highest = highest_id(&from).ok();
+    let Ok(transaction) = into.transaction_with_behavior(TransactionBehavior::Immediate) else {
+        return saved;
+    };
+    // From both ends: the first damaged page stops a pass, and an entry that comes twice is one.
+    for order in ["DESC", "ASC"] {
+        let _ = copy_entries(&from, &transaction, order);
+    }
+    let _ = copy_results(&from, &transaction);
+    let count = |table: &str| {
+        let sql = format!("SELECT count(*) FROM {table}");
+        transaction.query_row(&sql, [], |row| row.get::<_, i64>(0)).map_or(0, |n| n.max(0) as usize)
+    };
+    let (entries, results) = (count("journal"), count("last_result"));
+    if transaction.commit().is_ok() {
+        (saved.entries, saved.results) = (entries, results);
+    }
+    saved
+}
+
+fn copy_entries(from: &Connection, into: &Connection, order: &str) -> rusqlite::Result<()> {
+    let columns = journal::COLUMNS;
+    // No index is used: it may be what is damaged.
+    let sql = format!(
+        "SELECT {columns} FROM journal NOT INDEXED ORDER BY id {order} LIMIT {MAX_ENTRIES}"
+    );
+    let mut statement = from.prepare(&sql)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        if let Some(entry) = journal::read(row) {
+            journal::insert(into, &entry)?;
+        }
+    }
+    Ok(())
+}
+
+fn copy_results(from: &Connection, into: &Connection) -> rusqlite::Result<()> {
+    let columns = format!("origin, {}", results::COLUMNS);
+    let mut read = from
+        .prepare(&format!("SELECT {columns} FROM last_result NOT INDEXED LIMIT {MAX_RESULTS}"))?;
+    let width = read.column_count();
+    let marks = vec!["?"; width].join(", ");
+    let mut write =
+        into.prepare(&format!("INSERT OR IGNORE INTO last_result ({columns}) VALUES ({marks})"))?;
+    let mut rows = read.query([])?;
+    while let Some(row) = rows.next()? {
+        let values: Vec<rusqlite::types::Value> =
+            (0..width).map(|column| row.get(column)).collect::<Result<_, _>>()?;
+        // A value of the wrong type does not get into a strict table; the others do.
+        let _ = write.execute(rusqlite::params_from_iter(values));
+    }
+    Ok(())
+}

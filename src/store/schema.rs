@@ -1,0 +1,166 @@
+//! What is in the database, and how a database of an earlier version becomes one of this.
+//!
+//! `PRAGMA user_version` counts the [`STEPS`] that were taken. A step is never changed once released.
+
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+};
+
+use rusqlite::{Connection, TransactionBehavior};
+use uuid::Uuid;
+
+use super::{database::beside, original, trouble::Trouble};
+
+/// Each brings the database from the version that is its index to the next.
+const STEPS: [&str; 1] = ["
+    -- Every transition. Times are Unix milliseconds, UTC; texts are '' where there is none.
+    CREATE TABLE journal (
+        id        INTEGER PRIMARY KEY,  -- only grows on this instance
+        origin    BLOB    NOT NULL,     -- uuid of the instance where it happened
+        origin_id INTEGER NOT NULL,     -- its id there
+        at        INTEGER NOT NULL,     -- when it happened
+        learned   INTEGER NOT NULL,     -- when this instance knew
+        kind      TEXT    NOT NULL,     -- the word of a `Kind`
+        grp       TEXT    NOT NULL,
+        host      TEXT    NOT NULL,
+        probe     TEXT    NOT NULL,
+        was       INTEGER,              -- status before
+        now       INTEGER,              -- status after
+        message   TEXT    NOT NULL,
+        UNIQUE (origin, origin_id)
+    ) STRICT;
+    -- The id comes with it: one host's entries in order, for the log and for history.
+    CREATE INDEX journal_host ON journal (host);
+    -- For retention, which goes by our clock and not by what others claim.
+    CREATE INDEX journal_learned ON journal (learned);
+
+    -- What each probe said last, so that a restart does not begin blind.
+    CREATE TABLE last_result (
+        origin    BLOB    NOT NULL,     -- uuid of the instance that ran it
+        probe     TEXT    NOT NULL,
+        version   TEXT    NOT NULL,
+        value     TEXT    NOT NULL,     -- JSON
+        message   TEXT    NOT NULL,
+        date      INTEGER NOT NULL,     -- Unix milliseconds
+        metrics   TEXT    NOT NULL,     -- JSON
+        detail    TEXT    NOT NULL,     -- JSON
+        status    INTEGER NOT NULL,
+        exit_code INTEGER NOT NULL,
+        interval  INTEGER NOT NULL,     -- seconds
+        since     INTEGER NOT NULL,     -- Unix milliseconds; when the status began
+        PRIMARY KEY (origin, probe)
+    ) STRICT;
+
+    CREATE TABLE meta (
+        key   TEXT PRIMARY KEY,         -- highest_id, alive_at (Unix ms), clean_stop (0, 1)
+        value INTEGER NOT NULL
+    ) STRICT;
+"];
+
+/// The version of the database that this program reads and writes.
+pub(super) const VERSION: usize = STEPS.len();
+
+/// What kind of database a file holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// Nothing yet.
+    Empty,
+    /// The log of an original Wigo.
+    Original,
+    /// One of ours, with this many steps taken.
+    Ours(usize),
+}
+
+/// Looks at a database without writing to it. One of a later version, or of another program, is refused.
+pub(super) fn examine(connection: &Connection, path: &Path) -> Result<Found, Trouble> {
+    let look = || -> rusqlite::Result<(i64, i64, bool)> {
+        Ok((
+            connection.query_row("PRAGMA user_version", [], |row| row.get(0))?,
+            connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?,
+            connection.query_row(
+                "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'logs')",
+                [],
+                |row| row.get(0),
+            )?,
+        ))
+    };
+    let (version, objects, has_logs) = look().map_err(|error| Trouble::of("read", path, &error))?;
+    match usize::try_from(version) {
+        Ok(0) if objects == 0 => Ok(Found::Empty),
+        Ok(0) if has_logs => Ok(Found::Original),
+        Ok(version @ 1..=VERSION) => Ok(Found::Ours(version)),
+        Ok(0) => Err(Trouble::passing(format!(
+            "cannot use the database `{}`: it has tables of another program in it; nothing was \
+             changed in it; configure another file",
+            path.display()
+        ))),
+        _ => Err(Trouble::passing(format!(
+            "cannot use the database `{}`: it has version {version} and this wigo knows versions up \
+             to {VERSION}; nothing was changed in it; run the newer wigo again or configure another \
+             file",
+            path.display()
+        ))),
+    }
+}
+
+/// Brings a database to [`VERSION`] in one transaction. One that holds data is copied first. Returns
+/// what a person should know of it.
+pub(super) fn migrate(
+    connection: &mut Connection,
+    path: &Path,
+    found: Found,
+    origin: Uuid,
+) -> Result<Vec<String>, Trouble> {
+    let taken = match found {
+        Found::Ours(VERSION) => return Ok(Vec::new()),
+        Found::Ours(taken) => taken,
+        Found::Empty | Found::Original => 0,
+    };
+    let mut notes = Vec::new();
+    if found == Found::Original {
+        // The original left it to the umask. Best effort: the owner may be another user.
+        let _ = fs::set_permissions(path, Permissions::from_mode(0o600));
+    }
+    if found != Found::Empty {
+        notes.push(copy(connection, path, taken)?);
+    }
+    let mut run = || -> rusqlite::Result<()> {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for step in &STEPS[taken..] {
+            transaction.execute_batch(step)?;
+        }
+        if found == Found::Original {
+            let (rows, skipped) = original::import(&transaction, origin)?;
+            notes.push(format!(
+                "took over {rows} log entries of an earlier wigo from `{}`; {skipped} were skipped",
+                path.display()
+            ));
+        }
+        transaction.pragma_update(None, "user_version", VERSION as i64)?;
+        transaction.commit()
+    };
+    run().map_err(|error| Trouble::of("bring up to date", path, &error))?;
+    Ok(notes)
+}
+
+/// Copies the database to `<name>.before-v<next version>`, by way of a temporary name.
+fn copy(connection: &Connection, path: &Path, taken: usize) -> Result<String, Trouble> {
+    let target = beside(path, &format!(".before-v{}", taken + 1));
+    let partial = beside(path, ".copying");
+    let io = |error: std::io::Error| Trouble::io("copy the database to", &target, &error);
+    let _ = fs::remove_file(&partial);
+    super::database::create_private(&partial).map_err(io)?;
+    let name = partial.to_str().ok_or_else(|| io(std::io::ErrorKind::InvalidFilename.into()))?;
+    connection.execute("VACUUM INTO ?1", [name]).map_err(|error| {
+        let _ = fs::remove_file(&partial);
+        Trouble::of("copy, before bringing it up to date,", path, &error)
+    })?;
+    fs::rename(&partial, &target).map_err(io)?;
+    Ok(format!(
+        "copied the database `{}` to `{}` before bringing it up to date",
+        path.display(),
+        target.display()
+    ))
+}

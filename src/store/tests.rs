@@ -1,0 +1,396 @@
+//! The store on real files. Failures are in [`trouble`], the log of an original Wigo in [`original`].
+
+use std::{os::unix::fs::PermissionsExt, path::Path};
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::{json::Json, status::Status, tree::Kind};
+
+mod original;
+mod trouble;
+
+const ORIGIN: Uuid = Uuid::from_u128(1);
+const OTHER: Uuid = Uuid::from_u128(2);
+/// How long a condition may take to come true; only a failing test takes that long.
+const PATIENCE: Duration = Duration::from_secs(60);
+const NEVER: Duration = Duration::from_secs(24 * 3600);
+
+fn settings(folder: &Path) -> Settings {
+    Settings { path: folder.join("wigo.db"), origin: ORIGIN, keep_days: 30 }
+}
+
+/// Retries are quick, and nothing is written by the clock.
+fn limits() -> Limits {
+    Limits {
+        result_flush: NEVER,
+        first_retry: Duration::from_millis(5),
+        longest_retry: Duration::from_millis(20),
+        ..Limits::default()
+    }
+}
+
+fn open(folder: &Path) -> Opened {
+    Store::open_with(settings(folder), limits())
+}
+
+fn time(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+/// An entry about the probe `load` of host `a`, which happened a moment ago.
+fn entry(id: u64, now: u16) -> Entry {
+    let at = Timestamp::from_millisecond(Timestamp::now().as_millisecond()).unwrap();
+    Entry {
+        id,
+        origin: ORIGIN,
+        origin_id: id,
+        learned: at,
+        transition: Transition {
+            kind: Kind::ProbeChanged,
+            at,
+            group: "web".into(),
+            host: "a".into(),
+            probe: Some(ProbeName::new("load").unwrap()),
+            was: Some(Status::OK),
+            now: Status::new(now.into()),
+            message: format!("load is {id}"),
+        },
+    }
+}
+
+fn entries(ids: std::ops::RangeInclusive<u64>) -> Vec<Entry> {
+    ids.map(|id| entry(id, 300)).collect()
+}
+
+fn result(name: &str, message: &str) -> Arc<ProbeResult> {
+    Arc::new(ProbeResult {
+        name: ProbeName::parse(name).unwrap(),
+        version: "1.0".into(),
+        value: Json::parse("[1, 2.50]").unwrap(),
+        message: message.into(),
+        date: time(1_700_000_000),
+        metrics: Json::parse(r#"[{"Tags":{},"Value":1}]"#).unwrap(),
+        detail: Json::parse(r#"{"b":1,"a":null}"#).unwrap(),
+        status: Status::WARN,
+        exit_code: -1,
+        interval: 60,
+    })
+}
+
+fn all() -> LogQuery {
+    LogQuery { limit: MAX_ROWS, ..LogQuery::default() }
+}
+
+fn ids(store: &Store, query: &LogQuery) -> Vec<u64> {
+    store.logs(query).unwrap().iter().map(|entry| entry.id).collect()
+}
+
+fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = std::time::Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < PATIENCE, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn a_new_database_is_empty_and_private() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("new/folder");
+    let opened = open(&path);
+    assert_eq!(opened.notes, Vec::<String>::new());
+    assert_eq!((opened.next_id, opened.last_seen), (1, None));
+    assert_eq!(ids(&opened.store, &all()), Vec::<u64>::new());
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&path), 0o700);
+    for file in ["wigo.db", "wigo.db-wal"] {
+        assert_eq!(mode(&path.join(file)), 0o600, "{file}");
+    }
+}
+
+#[test]
+fn what_was_written_is_there_after_a_restart() {
+    let folder = TempDir::new().unwrap();
+    let store = open(folder.path()).store;
+    let mut from_elsewhere = entry(2, 999);
+    from_elsewhere.origin = OTHER;
+    from_elsewhere.origin_id = u64::MAX;
+    from_elsewhere.transition.probe = None;
+    from_elsewhere.transition.was = None;
+    let written = vec![entry(1, 300), from_elsewhere];
+    store.append(written.clone());
+    store.put_result(&result("load", "old"), time(5));
+    store.put_result(&result("load", "high"), time(6));
+    store.put_result(&result("gone", "x"), time(6));
+    store.put_result(&result("cmk/disk é", "y"), time(7));
+    store.remove_result(&ProbeName::new("gone").unwrap());
+    let before = Timestamp::now().as_millisecond();
+    store.close(PATIENCE).unwrap();
+    store.close(PATIENCE).unwrap();
+    assert_eq!(store.health().waiting, 0);
+
+    let again = open(folder.path());
+    assert_eq!(again.next_id, 3);
+    let last_seen = again.last_seen.unwrap();
+    assert!(last_seen.clean && last_seen.at.as_millisecond() >= before, "{last_seen:?}");
+    let expected = [(result("cmk/disk é", "y"), time(7)), (result("load", "high"), time(6))];
+    assert_eq!(again.restored, expected.map(|(result, since)| ((*result).clone(), since)));
+    let query = LogQuery { after: Some(0), ..all() };
+    assert_eq!(again.store.logs(&query).unwrap(), written);
+}
+
+#[test]
+fn a_stop_that_was_not_meant_shows() {
+    let folder = TempDir::new().unwrap();
+    open(folder.path()).store.close(PATIENCE).unwrap();
+    let store = open(folder.path()).store;
+    store.append(entries(1..=1));
+    store.flush().unwrap();
+    drop(store);
+    let again = open(folder.path());
+    assert_eq!(again.last_seen.map(|last| last.clean), Some(false));
+    assert_eq!(again.next_id, 2);
+}
+
+#[test]
+fn an_instance_is_given_its_own_results_only() {
+    let folder = TempDir::new().unwrap();
+    let store = open(folder.path()).store;
+    store.put_result(&result("load", "mine"), time(1));
+    store.close(PATIENCE).unwrap();
+    let other = Settings { origin: OTHER, ..settings(folder.path()) };
+    assert_eq!(Store::open_with(other, limits()).restored, []);
+}
+
+#[test]
+fn an_entry_that_comes_twice_is_one() {
+    let folder = TempDir::new().unwrap();
+    let store = open(folder.path()).store;
+    store.append(entries(1..=3));
+    let again = Entry { id: 4, ..entry(2, 100) };
+    store.append(vec![again, entry(3, 100)]);
+    store.flush().unwrap();
+    let entries = store.logs(&all()).unwrap();
+    assert_eq!(entries.iter().map(|entry| entry.id).collect::<Vec<_>>(), [3, 2, 1]);
+    assert!(entries.iter().all(|entry| entry.transition.now == Some(Status::CRIT)));
+}
+
+#[test]
+fn an_id_that_is_taken_does_not_lose_the_entry() {
+    let folder = TempDir::new().unwrap();
+    let store = open(folder.path()).store;
+    let other = Entry { origin: OTHER, ..entry(1, 100) };
+    store.append(vec![entry(1, 300), entry(7, 300), other.clone()]);
+    store.flush().unwrap();
+    assert_eq!(store.logs(&all()).unwrap()[0], Entry { id: 8, ..other });
+}
+
+#[test]
+fn everything_that_waits_is_one_transaction() {
+    let folder = TempDir::new().unwrap();
+    let store = open(folder.path()).store;
+    until("the start is noted", || store.health().commits == 1);
+    for n in 0..100 {
+        store.put_result(&result(&format!("p{n}"), "x"), time(1));
+    }
+    store.append(entries(1..=5_000));
+    store.flush().unwrap();
+    let health = store.health();
+    assert_eq!((health.commits, health.waiting, health.lost), (2, 0, 0));
+    assert!(health.bytes > 0 && health.last_commit.is_some() && health.problem.is_none());
+    drop(store);
+    assert_eq!(open(folder.path()).restored.len(), 100);
+}
+
+#[test]
+fn results_are_written_by_the_clock_without_an_entry() {
+    let folder = TempDir::new().unwrap();
+    let limits = Limits { result_flush: Duration::from_millis(5), ..limits() };
+    let store = Store::open_with(settings(folder.path()), limits).store;
+    until("the start is noted", || store.health().commits == 1);
+    store.put_result(&result("load", "x"), time(1));
+    until("the result is written", || store.health().commits >= 2);
+    assert_eq!(open(folder.path()).restored.len(), 1);
+}
+
+#[test]
+fn old_entries_go_and_ids_stay_used() {
+    let folder = TempDir::new().unwrap();
+    let store = open(folder.path()).store;
+    let mut old = entries(1..=2_500);
+    for entry in &mut old {
+        entry.learned = Timestamp::now() - jiff::SignedDuration::from_hours(31 * 24);
+    }
+    // Retention goes by when we learned of it, since that is our own clock.
+    let mut late_news = entry(2_501, 300);
+    late_news.transition.at = time(0);
+    store.append(old);
+    store.append(vec![late_news]);
+    store.close(PATIENCE).unwrap();
+
+    let store = open(folder.path()).store;
+    until("the old ones are gone", || ids(&store, &all()) == [2_501]);
+    store.set_keep_days(0);
+    store.append(entries(2_502..=2_600));
+    until("the others are gone", || ids(&store, &all()).is_empty());
+    store.close(PATIENCE).unwrap();
+    assert_eq!(open(folder.path()).next_id, 2_601);
+}
+
+#[test]
+fn the_log_can_be_asked_for_a_part() {
+    let folder = TempDir::new().unwrap();
+    let store = open(folder.path()).store;
+    let mut written = entries(1..=4);
+    written[1].transition.host = "b".into();
+    written[1].transition.group = "db".into();
+    written[2].transition.probe = None;
+    for (n, entry) in written.iter_mut().enumerate() {
+        entry.transition.at = time(100 * n as i64);
+    }
+    store.append(written);
+    store.flush().unwrap();
+    let check = |query: LogQuery, expected: &[u64]| {
+        assert_eq!(ids(&store, &query), expected, "{query:?}");
+    };
+    check(all(), &[4, 3, 2, 1]);
+    check(LogQuery { limit: 2, offset: 1, ..all() }, &[3, 2]);
+    check(LogQuery { limit: 0, ..all() }, &[]);
+    check(LogQuery { limit: usize::MAX, offset: usize::MAX, ..all() }, &[]);
+    check(LogQuery { host: Some("b".into()), ..all() }, &[2]);
+    check(LogQuery { host: Some("' OR 1 --".into()), ..all() }, &[]);
+    check(LogQuery { group: Some("web".into()), ..all() }, &[4, 3, 1]);
+    check(LogQuery { probe: Some("load".into()), ..all() }, &[4, 2, 1]);
+    check(LogQuery { probe: Some("".into()), ..all() }, &[3]);
+    check(LogQuery { since: Some(time(100)), until: Some(time(300)), ..all() }, &[3, 2]);
+    check(LogQuery { after: Some(1), limit: 2, ..all() }, &[2, 3]);
+    check(LogQuery { after: Some(u64::MAX), ..all() }, &[]);
+
+    let strings = |names: &[&str]| names.iter().map(|name| name.to_string()).collect::<Vec<_>>();
+    let indexes = store.indexes().unwrap();
+    assert_eq!(indexes.groups, strings(&["db", "web"]));
+    assert_eq!(indexes.hosts, strings(&["a", "b"]));
+    assert_eq!(indexes.probes, strings(&["", "load"]));
+    assert!(store.knows_host("b").unwrap());
+    assert!(!store.knows_host("c").unwrap());
+}
+
+#[test]
+fn no_answer_is_longer_than_the_limit() {
+    let folder = TempDir::new().unwrap();
+    let store = open(folder.path()).store;
+    let count = MAX_ROWS as u64 + 5;
+    store.append(entries(1..=count));
+    store.flush().unwrap();
+    let entries = ids(&store, &LogQuery { limit: usize::MAX, ..all() });
+    assert_eq!((entries.len(), entries[0]), (MAX_ROWS, count));
+    let timeline = store.timeline("a", None, time(0), Timestamp::MAX).unwrap();
+    assert_eq!((timeline.changes.len(), timeline.truncated), (MAX_ROWS, true));
+    assert_eq!(timeline.changes[0].id, 1);
+}
+
+#[test]
+fn a_question_that_takes_too_long_is_stopped() {
+    let folder = TempDir::new().unwrap();
+    let store = open(folder.path()).store;
+    let endless =
+        "WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i FROM n) SELECT max(i) FROM n";
+    let answer = store.handle.shared.ask("a riddle", |connection| {
+        connection.query_row(endless, [], |row| row.get::<_, i64>(0))
+    });
+    assert!(matches!(answer, Err(StoreError::TooSlow { .. })), "{answer:?}");
+    assert_eq!(ids(&store, &all()), Vec::<u64>::new());
+}
+
+#[test]
+fn a_timeline_knows_how_it_began() {
+    let folder = TempDir::new().unwrap();
+    let store = open(folder.path()).store;
+    let about = |id, second, kind, probe: &str, now: Option<i64>| {
+        let mut entry = entry(id, 100);
+        let transition = &mut entry.transition;
+        (transition.at, transition.kind) = (time(second), kind);
+        transition.probe = ProbeName::new(probe).ok();
+        transition.now = now.and_then(Status::new);
+        entry
+    };
+    let mut elsewhere = about(9, 15, Kind::ProbeChanged, "load", Some(500));
+    elsewhere.transition.host = "b".into();
+    store.append(vec![
+        about(1, 1, Kind::AgentStarted, "", None),
+        about(2, 2, Kind::ProbeSeen, "load", Some(300)),
+        // Late news: known after what follows, happened before it.
+        about(3, 7, Kind::ProbeChanged, "disk", Some(100)),
+        about(4, 6, Kind::ProbeChanged, "disk", Some(500)),
+        // Within one moment the later id counts.
+        about(5, 8, Kind::ProbeChanged, "load", Some(300)),
+        about(6, 8, Kind::ProbeChanged, "load", Some(200)),
+        about(7, 8, Kind::ProbeSeen, "temp", Some(998)),
+        about(8, 9, Kind::ProbeGone, "temp", None),
+        elsewhere,
+        about(10, 11, Kind::ClockChanged, "", None),
+        about(11, 12, Kind::ProbeChanged, "disk", Some(300)),
+        about(12, 13, Kind::AgentStopped, "", None),
+        about(13, 20, Kind::ProbeChanged, "load", Some(100)),
+    ]);
+    store.flush().unwrap();
+
+    let host = store.timeline("a", None, time(10), time(20)).unwrap();
+    assert_eq!(host.status_at_start, Some(Status::WARN));
+    let names: Vec<_> = host.probes_at_start.keys().map(ProbeName::as_str).collect();
+    assert_eq!(names, ["disk", "load"]);
+    let changed = |timeline: &Timeline| timeline.changes.iter().map(|e| e.id).collect::<Vec<_>>();
+    assert_eq!(changed(&host), [11, 12]);
+    assert!(!host.stopped_at_start && !host.truncated);
+
+    let probe = store.timeline("a", Some("load"), time(14), time(30)).unwrap();
+    assert_eq!(probe.status_at_start, Some(Status::WARN));
+    assert_eq!(changed(&probe), [13]);
+    assert!(probe.stopped_at_start);
+
+    let gone = store.timeline("a", Some("temp"), time(10), time(30)).unwrap();
+    assert_eq!(gone.status_at_start, None);
+    let unknown = store.timeline("nobody", None, time(0), time(30)).unwrap();
+    assert_eq!(unknown, Timeline::default());
+}
+
+#[test]
+fn bounded_memory_drops_the_oldest_and_counts() {
+    let queue = |entries, bytes| {
+        let mut queue = queue::Queue::new(entries, bytes);
+        queue.append(entries_of_ten());
+        queue
+    };
+    let waiting = |queue: &mut queue::Queue| -> Vec<u64> {
+        queue.take().entries.iter().map(|entry| entry.id).collect()
+    };
+    let mut by_count = queue(3, usize::MAX);
+    assert_eq!((by_count.lost(), by_count.take_lost(), by_count.take_lost()), (7, 7, 0));
+    assert_eq!(waiting(&mut by_count), [8, 9, 10]);
+
+    let one = size_of::<Entry>() + 100;
+    let mut by_bytes = queue(usize::MAX, 2 * one);
+    assert_eq!(by_bytes.lost(), 8);
+    assert_eq!(waiting(&mut by_bytes), [9, 10]);
+
+    // A batch that fails comes back before what came since, and gives way first.
+    let mut again = queue(12, usize::MAX);
+    again.set_result(&ProbeName::new("p").unwrap(), Some((result("p", "old"), time(1))));
+    let batch = again.take();
+    again.append(entries(11..=15));
+    again.set_result(&ProbeName::new("p").unwrap(), None);
+    assert_eq!(again.waiting(), 15);
+    again.put_back(batch);
+    assert_eq!((again.waiting(), again.take_lost()), (12, 3));
+    let batch = again.take();
+    assert_eq!(
+        batch.entries.iter().map(|e| e.id).collect::<Vec<_>>(),
+        (4..=15).collect::<Vec<_>>()
+    );
+    assert!(batch.results.values().all(Option::is_none));
+}
+
+fn entries_of_ten() -> Vec<Entry> {
+    entries(1..=10)
+}

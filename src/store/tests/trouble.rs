@@ -1,0 +1,315 @@
+//! When things break: locks, full disks, files that are damaged, taken away or not ours.
+
+use std::{fs, sync::atomic::Ordering};
+
+use rusqlite::Connection;
+
+use super::*;
+
+fn problem(store: &Store) -> String {
+    store.health().problem.unwrap_or_default()
+}
+
+fn other_process(folder: &Path) -> Connection {
+    Connection::open(folder.join("wigo.db")).unwrap()
+}
+
+/// The files in the folder whose name has `part` in it.
+fn files(folder: &Path, part: &str) -> Vec<PathBuf> {
+    let mut files: Vec<_> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.to_str().unwrap().contains(part));
+    files.sort();
+    files
+}
+
+/// A database with 2,000 entries and 3 results that was closed.
+fn filled(folder: &Path) {
+    let store = open(folder).store;
+    store.append(entries(1..=2_000));
+    for name in ["a", "b", "c"] {
+        store.put_result(&result(name, "x"), time(1));
+    }
+    store.close(PATIENCE).unwrap();
+}
+
+/// Overwrites a part of the file, given in percent of its length.
+fn damage(folder: &Path, from: usize, to: usize) {
+    let path = folder.join("wigo.db");
+    let mut bytes = fs::read(&path).unwrap();
+    let length = bytes.len();
+    bytes[length * from / 100..length * to / 100].fill(0xa5);
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn entries_wait_while_another_process_holds_a_lock() {
+    let folder = TempDir::new().unwrap();
+    let store = open(folder.path()).store;
+    store.flush().unwrap();
+    until("the start is noted", || store.health().commits == 1);
+    let other = other_process(folder.path());
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    store.append(entries(1..=3));
+    store.put_result(&result("load", "x"), time(1));
+    until("the problem shows", || problem(&store).contains("another process holds it"));
+    assert_eq!(store.health().waiting, 3);
+    assert!(problem(&store).contains("wigo.db"));
+    // Questions are answered meanwhile.
+    assert_eq!(ids(&store, &all()), Vec::<u64>::new());
+    store.append(entries(4..=4));
+    drop(other);
+    store.flush().unwrap();
+    until("the problem is over", || store.health().problem.is_none());
+    assert_eq!(ids(&store, &all()), [4, 3, 2, 1]);
+    assert_eq!(store.health().lost, 0);
+    assert_eq!(open(folder.path()).restored.len(), 1);
+}
+
+#[test]
+fn a_start_against_a_lock_catches_up() {
+    let folder = TempDir::new().unwrap();
+    filled(folder.path());
+    let other = other_process(folder.path());
+    other
+        .execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; DELETE FROM last_result")
+        .unwrap();
+    let opened = open(folder.path());
+    assert!(opened.notes.concat().contains("another process holds it"), "{:?}", opened.notes);
+    assert!(matches!(opened.store.indexes(), Err(StoreError::Unavailable { .. })));
+    assert!(opened.next_id > 2_000);
+    opened.store.append(entries(opened.next_id..=opened.next_id));
+    drop(other);
+    opened.store.flush().unwrap();
+    assert_eq!(ids(&opened.store, &all())[..2], [opened.next_id, 2_000]);
+    opened.store.close(PATIENCE).unwrap();
+    let again = open(folder.path());
+    assert_eq!((again.next_id, again.restored.len()), (opened.next_id + 1, 3));
+}
+
+#[test]
+fn entries_wait_while_there_is_no_space() {
+    let folder = TempDir::new().unwrap();
+    let few = Limits { database_bytes: 64 * 1024, waiting_entries: 3_000, ..limits() };
+    let store = Store::open_with(settings(folder.path()), few).store;
+    store.append(entries(1..=2_000));
+    until("the problem shows", || problem(&store).contains("free space"));
+    assert_eq!((store.health().waiting, store.health().lost), (2_000, 0));
+    store.append(entries(2_001..=5_000));
+    until("the oldest are dropped", || store.health().lost == 2_000);
+    assert_eq!((store.take_lost(), store.take_lost()), (2_000, 0));
+    store.handle.shared.database_bytes.store(u64::MAX, Ordering::Relaxed);
+    store.flush().unwrap();
+    let health = store.health();
+    assert_eq!((health.problem, health.waiting), (None, 0));
+    let written = ids(&store, &all());
+    assert_eq!((written.len(), written[0], written[2_999]), (3_000, 5_000, 2_001));
+}
+
+/// A small file system of its own; gone when it is dropped.
+struct SmallDisk(TempDir);
+
+impl SmallDisk {
+    /// `None` where mounting is not permitted.
+    fn mount(size: &str) -> Option<SmallDisk> {
+        let folder = TempDir::new().unwrap();
+        let mount = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
+            .arg(folder.path())
+            .output();
+        mount.ok()?.status.success().then_some(SmallDisk(folder))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Lazily: a thread may still close its files.
+        let _ = std::process::Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
+#[test]
+fn a_disk_that_is_really_full_is_caught_up_with() {
+    let Some(disk) = SmallDisk::mount("2m") else {
+        eprintln!("SKIPPED: this test may not mount a file system");
+        return;
+    };
+    let store = open(disk.0.path()).store;
+    store.append(entries(1..=10));
+    store.flush().unwrap();
+    let ballast = disk.0.path().join("ballast");
+    let filled = fs::write(&ballast, vec![0; 4 * 1024 * 1024]);
+    assert_eq!(filled.unwrap_err().kind(), std::io::ErrorKind::StorageFull);
+    store.append(entries(11..=3_000));
+    until("the problem shows", || problem(&store).contains("write to the database"));
+    assert_eq!(store.health().waiting, 2_990);
+    fs::remove_file(&ballast).unwrap();
+    store.flush().unwrap();
+    assert_eq!(ids(&store, &all()).len(), 3_000);
+    until("the problem is over", || store.health().problem.is_none());
+    assert_eq!(store.health().notes, Vec::<String>::new());
+    store.close(PATIENCE).unwrap();
+    assert_eq!(open(disk.0.path()).next_id, 3_001);
+}
+
+#[test]
+fn a_path_that_cannot_be_used_is_tried_again() {
+    let folder = TempDir::new().unwrap();
+    let blocker = folder.path().join("data");
+    fs::write(&blocker, "a file where a folder should be").unwrap();
+    let opened = open(&blocker);
+    assert!(opened.notes.concat().contains("cannot make the folder"), "{:?}", opened.notes);
+    let now = u64::try_from(Timestamp::now().as_second()).unwrap();
+    assert!(opened.next_id > now);
+    opened.store.append(entries(1..=2));
+    opened.store.put_result(&result("load", "x"), time(1));
+    assert!(matches!(opened.store.logs(&all()), Err(StoreError::Unavailable { .. })));
+
+    fs::remove_file(&blocker).unwrap();
+    fs::create_dir_all(blocker.join("wigo.db")).unwrap();
+    until("a folder in place of the file shows", || {
+        problem(&opened.store).contains("cannot open the database")
+    });
+    fs::remove_dir(blocker.join("wigo.db")).unwrap();
+    opened.store.flush().unwrap();
+    assert_eq!(ids(&opened.store, &all()), [2, 1]);
+    assert_eq!(open(&blocker).restored.len(), 1);
+}
+
+#[test]
+fn a_folder_that_is_taken_away_comes_back() {
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().join("data");
+    let store = open(&data).store;
+    store.append(entries(1..=2));
+    store.flush().unwrap();
+    assert_eq!(ids(&store, &all()), [2, 1]);
+    fs::remove_dir_all(&data).unwrap();
+    store.append(entries(3..=4));
+    store.flush().unwrap();
+    assert_eq!(ids(&store, &all()), [4, 3]);
+    assert!(store.health().notes.concat().contains("was removed"), "{:?}", store.health());
+    store.close(PATIENCE).unwrap();
+    assert_eq!(open(&data).next_id, 5);
+}
+
+#[test]
+fn a_newer_database_is_not_touched() {
+    let folder = TempDir::new().unwrap();
+    filled(folder.path());
+    other_process(folder.path()).execute_batch("PRAGMA user_version = 99").unwrap();
+    let before = fs::read(folder.path().join("wigo.db")).unwrap();
+    let opened = open(folder.path());
+    assert!(opened.notes.concat().contains("version 99"), "{:?}", opened.notes);
+    opened.store.append(entries(1..=1));
+    assert!(opened.store.close(Duration::from_millis(1)).is_err());
+    assert_eq!(fs::read(folder.path().join("wigo.db")).unwrap(), before);
+    assert_eq!(opened.store.health().waiting, 1);
+}
+
+#[test]
+fn a_file_that_is_no_database_is_set_aside() {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("wigo.db"), "This is no database, not at all.".repeat(500))
+        .unwrap();
+    let opened = open(folder.path());
+    let broken = files(folder.path(), "wigo.db.broken-");
+    assert!(opened.notes.concat().contains(broken[0].to_str().unwrap()), "{:?}", opened.notes);
+    // Nothing says which ids were used: they start where none can have come.
+    assert!(opened.next_id > 1_700_000_000_000, "{}", opened.next_id);
+    opened.store.append(entries(opened.next_id..=opened.next_id));
+    opened.store.close(PATIENCE).unwrap();
+    assert_eq!(open(folder.path()).next_id, opened.next_id + 1);
+}
+
+#[test]
+fn a_damaged_file_is_found_at_the_start_and_salvaged() {
+    let folder = TempDir::new().unwrap();
+    filled(folder.path());
+    // The last stop was not clean, so the file is looked over.
+    other_process(folder.path())
+        .execute_batch("UPDATE meta SET value = 0 WHERE key = 'clean_stop'")
+        .unwrap();
+    damage(folder.path(), 40, 50);
+    let opened = open(folder.path());
+    opened.store.append(entries(opened.next_id..=opened.next_id));
+    opened.store.flush().unwrap();
+    assert!(
+        opened.store.health().notes.concat().contains("was damaged"),
+        "{:?}",
+        opened.store.health()
+    );
+    assert!(!files(folder.path(), "wigo.db.broken-").is_empty());
+    let left = ids(&opened.store, &all());
+    assert_eq!(left[0], opened.next_id);
+    assert!(opened.next_id > 2_000);
+    assert!(left.len() > 500 && left.len() < 2_001, "{}", left.len());
+    assert_eq!(opened.store.health().problem, None);
+    opened.store.close(PATIENCE).unwrap();
+    assert_eq!(open(folder.path()).next_id, opened.next_id + 1);
+}
+
+#[test]
+fn a_file_damaged_while_in_use_is_replaced_and_nothing_that_waits_is_lost() {
+    let folder = TempDir::new().unwrap();
+    filled(folder.path());
+    let opened = open(folder.path());
+    let store = opened.store;
+    store.flush().unwrap();
+    until("the start is noted", || store.health().commits == 1);
+    damage(folder.path(), 0, 100);
+    let mut id = opened.next_id;
+    until("the damage is found", || {
+        store.append(entries(id..=id));
+        id += 1;
+        let _ = store.logs(&all());
+        !store.health().notes.is_empty()
+    });
+    store.flush().unwrap();
+    let written = ids(&store, &all());
+    // What was handed in while the file was damaged may have gone into it; the last went into the new one.
+    assert_eq!(written.first(), Some(&(id - 1)));
+    assert_eq!(store.health().lost, 0);
+    store.close(PATIENCE).unwrap();
+    assert_eq!(open(folder.path()).next_id, id);
+}
+
+#[test]
+fn damage_that_only_a_question_meets_is_acted_upon() {
+    let folder = TempDir::new().unwrap();
+    filled(folder.path());
+    damage(folder.path(), 30, 60);
+    let store = open(folder.path()).store;
+    until("the damage is found", || {
+        let _ = store.indexes();
+        !store.health().notes.is_empty()
+    });
+    store.flush().unwrap();
+    until("questions are answered", || store.logs(&all()).is_ok());
+}
+
+#[test]
+fn few_broken_files_are_kept() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("wigo.db");
+    for second in 0..6 {
+        fs::write(&path, "x").unwrap();
+        fs::write(folder.path().join("wigo.db-wal"), "y").unwrap();
+        salvage::set_aside(&path, time(1_700_000_000 + second / 2)).unwrap();
+    }
+    let names: Vec<_> = files(folder.path(), "")
+        .iter()
+        .map(|path| path.file_name().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "wigo.db.broken-20231114T221321Z-1",
+            "wigo.db.broken-20231114T221321Z-1-wal",
+            "wigo.db.broken-20231114T221322Z",
+            "wigo.db.broken-20231114T221322Z-1",
+            "wigo.db.broken-20231114T221322Z-1-wal",
+            "wigo.db.broken-20231114T221322Z-wal",
+        ]
+    );
+}
