@@ -26,7 +26,11 @@ use jiff::Timestamp;
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::tree::{ProbeName, ProbeResult, Transition};
+pub use crate::hub::Entry;
+use crate::{
+    hub::Journal,
+    tree::{ProbeName, ProbeResult},
+};
 
 pub use journal::{Indexes, LogQuery, Timeline};
 
@@ -45,20 +49,6 @@ pub const QUERY_TIME: Duration = Duration::from_secs(5);
 pub const RESULT_FLUSH: Duration = Duration::from_secs(10);
 /// How long [`Store::flush`] waits for the disk.
 pub const FLUSH_TIME: Duration = Duration::from_secs(10);
-
-/// A transition with its number.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
-    /// Only grows on this instance; never used twice.
-    pub id: u64,
-    /// The instance where it happened.
-    pub origin: Uuid,
-    /// The id it has there; the same as `id` if that is this instance.
-    pub origin_id: u64,
-    /// When this instance learned of it.
-    pub learned: Timestamp,
-    pub transition: Transition,
-}
 
 /// Where and for whom to store.
 #[derive(Clone, Debug)]
@@ -167,22 +157,6 @@ impl Store {
         }
     }
 
-    /// Hands in entries to be written at once. Never waits for the disk.
-    pub fn append(&self, entries: Vec<Entry>) {
-        self.handle.shared.append(entries);
-    }
-
-    /// Remembers the last result of a probe. Written together with the next entries, at most
-    /// [`RESULT_FLUSH`] later.
-    pub fn put_result(&self, result: &Arc<ProbeResult>, since: Timestamp) {
-        self.handle.shared.set_result(&result.name, Some((Arc::clone(result), since)));
-    }
-
-    /// Forgets the result of a probe that is gone.
-    pub fn remove_result(&self, name: &ProbeName) {
-        self.handle.shared.set_result(name, None);
-    }
-
     /// Changes how many days an entry is kept; what is older goes soon.
     pub fn set_keep_days(&self, days: u32) {
         self.handle.shared.set_keep_days(days);
@@ -235,6 +209,23 @@ impl Store {
     /// Calling it again does no harm. Blocks.
     pub fn close(&self, grace: Duration) -> Result<(), StoreError> {
         self.handle.shared.close(grace)
+    }
+}
+
+impl Journal for Store {
+    /// Hands in entries to be written at once. Never waits for the disk.
+    fn append(&self, entries: Vec<Entry>) {
+        self.handle.shared.append(entries);
+    }
+
+    /// Remembers the last result of a probe. Written together with the next entries, at most
+    /// [`RESULT_FLUSH`] later.
+    fn put_result(&self, result: &Arc<ProbeResult>, since: Timestamp) {
+        self.handle.shared.set_result(&result.name, Some((Arc::clone(result), since)));
+    }
+
+    fn remove_result(&self, name: &ProbeName) {
+        self.handle.shared.set_result(name, None);
     }
 }
 
