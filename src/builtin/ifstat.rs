@@ -151,6 +151,11 @@ broken: 1 2 3
     }
 
     #[test]
+    fn the_shipped_file_says_the_defaults() {
+        settings::assert_shipped_is_default::<Settings>("ifstat");
+    }
+
+    #[test]
     fn interfaces_of_hardware_are_wanted() {
         let wanted = |name| pattern::any(&Settings::default().matching, name);
         for name in [
