@@ -127,6 +127,11 @@ mod tests {
     }
 
     #[test]
+    fn the_shipped_file_says_the_defaults() {
+        settings::assert_shipped_is_default::<Settings>("check_process");
+    }
+
+    #[test]
     fn a_pattern_is_looked_for_anywhere() {
         let processes =
             ["/sbin/init", "sshd: /usr/sbin/sshd -D [listener] 0 of 10-100", "[kthreadd]"];

@@ -130,6 +130,11 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_shipped_file_says_the_defaults() {
+        settings::assert_shipped_is_default::<Settings>("check_readonly_filesystem");
+    }
+
+    #[test]
     fn a_writable_place_is_fine_again_and_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("check");

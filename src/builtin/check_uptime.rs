@@ -56,6 +56,11 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_shipped_file_says_the_defaults() {
+        settings::assert_shipped_is_default::<Settings>("check_uptime");
+    }
+
+    #[test]
     fn too_short_is_worse_than_too_long() {
         let status = |text| judge(text, &Settings::default()).unwrap().status().number();
         assert_eq!(status("599.99 1.0\n"), 300);

@@ -61,7 +61,7 @@ fn judge(loadavg: &str, cores: usize, settings: &Settings) -> Result<Answer, Fai
         return Err(not_understood());
     };
 
-    let mut answer = Answer::new(format!("load average {load1}, {load5}, {load15}"));
+    let mut answer = Answer::new(format!("load average {load1:.2}, {load5:.2}, {load15:.2}"));
     for (name, load) in [("load1", load1), ("load5", load5), ("load15", load15)] {
         answer.measure(&[("load", name)], *load);
     }
@@ -89,6 +89,11 @@ mod tests {
     }
 
     #[test]
+    fn the_shipped_file_says_the_defaults() {
+        settings::assert_shipped_is_default::<Settings>("hardware_load_average");
+    }
+
+    #[test]
     fn load_is_judged_per_core() {
         assert_eq!(status("3.00 0.00 0.00 1/86 8022\n", 2, 1), 100);
         assert_eq!(status("3.01 0.00 0.00 1/86 8022\n", 2, 1), 200);
@@ -107,8 +112,8 @@ mod tests {
 
     #[test]
     fn three_metrics_and_a_sentence() {
-        let answer = judge("0.45 0.34 0.26 1/86 8022", 2, &Settings::default()).unwrap();
-        assert_eq!(answer.message(), "load average 0.45, 0.34, 0.26");
+        let answer = judge("0.45 0.30 0.26 1/86 8022", 2, &Settings::default()).unwrap();
+        assert_eq!(answer.message(), "load average 0.45, 0.30, 0.26");
         assert_eq!(answer.metrics()[2]["Tags"]["load"], "load15");
         assert_eq!(answer.metrics()[2]["Value"], 0.26);
     }

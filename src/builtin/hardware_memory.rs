@@ -43,7 +43,8 @@ fn judge(meminfo: &str, settings: &Settings) -> Result<Answer, Failure> {
     // The kernel's own estimate knows that shared memory cannot be dropped; before Linux 3.14 there
     // was none.
     let available = field("MemAvailable").unwrap_or_else(|| {
-        ["MemFree", "Cached", "Buffers"].iter().filter_map(|name| field(name)).sum()
+        let parts = ["MemFree", "Cached", "Buffers"];
+        parts.into_iter().filter_map(field).fold(0, u64::saturating_add)
     });
     let free = available.min(total);
     let used = total - free;
@@ -86,6 +87,11 @@ mod tests {
     fn metric(answer: &Answer, kind: &str) -> f64 {
         let metric = answer.metrics().iter().find(|metric| metric["Tags"]["type"] == kind);
         metric.unwrap()["Value"].as_f64().unwrap()
+    }
+
+    #[test]
+    fn the_shipped_file_says_the_defaults() {
+        settings::assert_shipped_is_default::<Settings>("hardware_memory");
     }
 
     #[test]

@@ -25,7 +25,7 @@ const BUSIEST: usize = 2;
 #[serde(default)]
 struct Settings {
     /// What the name of an interface begins with.
-    #[serde(rename = "match")]
+    #[serde(rename = "match", deserialize_with = "pattern::one_or_many")]
     matching: Vec<Pattern<Start>>,
     /// Columns that are sent; `null` is all of them.
     fields: Option<Vec<String>>,
@@ -151,6 +151,11 @@ broken: 1 2 3
     }
 
     #[test]
+    fn the_shipped_file_says_the_defaults() {
+        settings::assert_shipped_is_default::<Settings>("ifstat");
+    }
+
+    #[test]
     fn interfaces_of_hardware_are_wanted() {
         let wanted = |name| pattern::any(&Settings::default().matching, name);
         for name in [
@@ -213,11 +218,15 @@ broken: 1 2 3
     }
 
     #[test]
-    fn null_fields_are_all_of_them() {
+    fn fields_and_match_are_read_in_each_spelling() {
         let settings: Settings = serde_json::from_str(r#"{"fields": null}"#).unwrap();
         assert!(IN.iter().chain(&OUT).all(|field| settings.wants(field)));
         let settings: Settings = serde_json::from_str(r#"{"match": ["lo"]}"#).unwrap();
         assert!(settings.wants("drop") && !settings.wants("fifo"));
+        let one: Settings = serde_json::from_str(r#"{"match": "lo|x"}"#).unwrap();
+        assert_eq!(counters(NET_DEV, &one).keys().collect::<Vec<_>>(), ["lo"]);
+        let wrong = serde_json::from_str::<Settings>("{\n\"match\": [\"x\",\n3]}").unwrap_err();
+        assert!(wrong.to_string().contains("line 3"), "{wrong}");
         assert_eq!(counters(NET_DEV, &settings).keys().collect::<Vec<_>>(), ["lo"]);
     }
 }

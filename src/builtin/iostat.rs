@@ -143,6 +143,11 @@ mod tests {
     }
 
     #[test]
+    fn the_shipped_file_says_the_defaults() {
+        settings::assert_shipped_is_default::<Settings>("iostat");
+    }
+
+    #[test]
     fn devices_that_were_never_read_are_left_out() {
         let found = counters(DISKSTATS, &Settings::default());
         assert_eq!(found.keys().collect::<Vec<_>>(), ["hda", "vda", "vda1"]);

@@ -5,7 +5,8 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use regex_lite::Regex;
-use serde::de::{Deserialize, Deserializer, Error as _};
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 
 /// Where in the text a pattern has to match.
 pub(super) trait Place {
@@ -78,10 +79,40 @@ impl<P> fmt::Debug for Pattern<P> {
 
 impl<'de, P: Place> Deserialize<'de> for Pattern<P> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Pattern<P>, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Pattern::new(&text)
-            .map_err(|error| D::Error::custom(format!("bad regular expression `{text}`: {error}")))
+        parse(&String::deserialize(deserializer)?)
     }
+}
+
+fn parse<P: Place, E: Error>(text: &str) -> Result<Pattern<P>, E> {
+    Pattern::new(text)
+        .map_err(|error| E::custom(format!("bad regular expression `{text}`: {error}")))
+}
+
+/// For `deserialize_with`: a list of patterns, or a single one without the brackets.
+pub(super) fn one_or_many<'de, P, D>(deserializer: D) -> Result<Vec<Pattern<P>>, D::Error>
+where
+    P: Place,
+    D: Deserializer<'de>,
+{
+    struct OneOrMany<P>(PhantomData<P>);
+
+    impl<'de, P: Place> Visitor<'de> for OneOrMany<P> {
+        type Value = Vec<Pattern<P>>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a regular expression or a list of them")
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+            Ok(vec![parse(text)?])
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
+            Vec::deserialize(SeqAccessDeserializer::new(list))
+        }
+    }
+
+    deserializer.deserialize_any(OneOrMany(PhantomData))
 }
 
 /// Whether any of `patterns` matches.

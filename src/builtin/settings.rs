@@ -103,8 +103,24 @@ fn without_comments(text: &str) -> String {
         .collect()
 }
 
+/// The file that is shipped for `name` must say what holds without it.
+#[cfg(test)]
+pub(super) fn assert_shipped_is_default<T>(name: &str)
+where
+    T: DeserializeOwned + Default + std::fmt::Debug,
+{
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/etc/conf.d");
+    let content = std::fs::read(format!("{folder}/{name}.conf")).unwrap();
+    let Ok(Parsed::Settings(shipped)) = parse::<T>(content) else {
+        panic!("{name}.conf is refused")
+    };
+    assert_eq!(format!("{shipped:?}"), format!("{:?}", T::default()));
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::super::pattern::{Pattern, Whole};
     use super::*;
 
@@ -143,6 +159,26 @@ mod tests {
         let levels = levels(text).unwrap();
         assert_eq!(levels.warn_level, 1.0);
         assert_eq!(levels.skipped[0].text(), "a#b;\"#");
+    }
+
+    proptest! {
+        #[test]
+        fn taking_comments_out_moves_nothing(text in ".*(\n.*){0,4}") {
+            let out = without_comments(&text);
+            prop_assert_eq!(out.chars().count(), text.chars().count());
+            prop_assert_eq!(out.lines().count(), text.lines().count());
+        }
+
+        #[test]
+        fn a_document_without_comments_stays_as_it_is(key in ".*", value in ".*") {
+            let text = serde_json::json!({ key: value }).to_string();
+            prop_assert_eq!(without_comments(&text), text);
+        }
+
+        #[test]
+        fn any_bytes_are_accepted_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+            let _ = parse::<Levels>(bytes);
+        }
     }
 
     #[test]

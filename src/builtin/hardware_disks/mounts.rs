@@ -166,6 +166,15 @@ none relative tmpfs rw 0 0
         );
     }
 
+    proptest::proptest! {
+        #[test]
+        fn every_mount_of_any_table_can_be_asked(table in r"([ \n/\\a0-9\xff:]{0,40})") {
+            for mount in local(table.as_bytes(), |_| true) {
+                assert!(mount.point.is_absolute());
+            }
+        }
+    }
+
     #[test]
     fn an_unwanted_mount_does_not_stand_for_its_device() {
         let mounts = local(TABLE.as_bytes(), |mount| mount.point.as_os_str() != "/");

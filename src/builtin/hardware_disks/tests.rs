@@ -27,6 +27,11 @@ fn check(settings: &Settings, disks: &[(&str, &str, Usage)]) -> Answer {
 }
 
 #[test]
+fn the_shipped_file_says_the_defaults() {
+    crate::builtin::settings::assert_shipped_is_default::<Settings>("hardware_disks");
+}
+
+#[test]
 fn levels_are_exceeded_not_reached() {
     let status =
         |gib| check(&Settings::default(), &[("/dev/a", "/", usage(gib, 0))]).status().number();
