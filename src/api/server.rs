@@ -3,7 +3,7 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
-use hyper::server::conn::http1;
+use hyper::{Request, body::Incoming, server::conn::http1};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
@@ -15,6 +15,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 use tokio_io_timeout::TimeoutStream;
+use tower::ServiceExt;
 
 use super::limits::{Admitted, Connections};
 use crate::{task::Stop, trust::ServerTls};
@@ -126,6 +127,19 @@ async fn connection(
     }
 }
 
+/// `/api/hosts/` is `/api/hosts`, as in the original.
+fn without_trailing_slash(mut request: Request<Incoming>) -> Request<Incoming> {
+    let uri = request.uri();
+    let trimmed = uri.path().trim_end_matches('/');
+    if !trimmed.is_empty() && trimmed.len() < uri.path().len() {
+        let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+        if let Ok(uri) = format!("{trimmed}{query}").parse() {
+            *request.uri_mut() = uri;
+        }
+    }
+    request
+}
+
 async fn serve_http<Stream>(
     stream: Stream,
     router: Router,
@@ -138,7 +152,10 @@ async fn serve_http<Stream>(
         .header_read_timeout(HEAD_LIMIT)
         .max_buf_size(MAX_BUFFER)
         .max_header_size(MAX_HEAD)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(
+            TokioIo::new(stream),
+            TowerToHyperService::new(router.map_request(without_trailing_slash)),
+        );
     // A client that goes away or talks nonsense is its own business.
     if let Err(error) = watcher.watch(served).await {
         tracing::debug!("connection ended: {error}");
