@@ -162,6 +162,8 @@ impl Writer {
         let damage = self.damage.as_deref();
         let Begun { database, past, notes } =
             database::begin(&shared.path, shared.origin, max_bytes, damage)?;
+        // A question may have opened the file that was just replaced.
+        shared.reader.forget();
         shared.add_notes(notes);
         shared.set_readable();
         self.highest = self.highest.max(past.highest.unwrap_or(0));

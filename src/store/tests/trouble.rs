@@ -153,6 +153,42 @@ fn a_disk_that_is_really_full_is_caught_up_with() {
 }
 
 #[test]
+fn a_disk_that_is_read_only_is_caught_up_with() {
+    let Some(disk) = SmallDisk::mount("2m") else {
+        eprintln!("SKIPPED: this test may not mount a file system");
+        return;
+    };
+    let remount = |mode: &str| {
+        let options = format!("remount,{mode}");
+        let mount =
+            std::process::Command::new("mount").args(["-o", &options]).arg(disk.0.path()).status();
+        assert!(mount.unwrap().success(), "{mode}");
+    };
+    filled(disk.0.path());
+    remount("ro");
+    let opened = open(disk.0.path());
+    assert!(opened.notes.concat().contains("not read-only"), "{:?}", opened.notes);
+    opened.store.append(entries(opened.next_id..=opened.next_id));
+    remount("rw");
+    opened.store.flush().unwrap();
+    assert_eq!(ids(&opened.store, &all())[..2], [opened.next_id, 2_000]);
+}
+
+#[test]
+fn a_disk_that_does_not_answer_is_told_of() {
+    let folder = TempDir::new().unwrap();
+    let limits = Limits { slow_round: Duration::ZERO, ..limits() };
+    let shared = Shared::new(settings(folder.path()), limits);
+    assert_eq!(shared.health().problem, None);
+    // The writer took an order and has not come back for the next.
+    shared.append(entries(1..=2));
+    let _order = shared.next(Duration::ZERO, false);
+    let health = shared.health();
+    assert!(health.problem.unwrap().contains("has not answered"));
+    assert_eq!(health.waiting, 2);
+}
+
+#[test]
 fn a_path_that_cannot_be_used_is_tried_again() {
     let folder = TempDir::new().unwrap();
     let blocker = folder.path().join("data");
