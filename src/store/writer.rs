@@ -183,7 +183,7 @@ impl Writer {
             self.shared.nothing_to_write(batch);
             return Ok(());
         }
-        let Some(database) = &mut self.database else { return Ok(()) };
+        let database = self.database.as_mut().expect("`prepare` has just opened it");
         let highest = batch.entries.iter().map(|entry| entry.id).fold(self.highest, u64::max);
         let (now, origin) = (Timestamp::now(), self.shared.origin);
         let mut commit = || -> rusqlite::Result<()> {

@@ -286,6 +286,42 @@ fn a_damaged_file_is_found_at_the_start_and_salvaged() {
 }
 
 #[test]
+fn wherever_the_damage_is_the_store_works_again() {
+    for from in (0..100).step_by(10) {
+        let folder = TempDir::new().unwrap();
+        filled(folder.path());
+        other_process(folder.path())
+            .execute_batch("UPDATE meta SET value = 0 WHERE key = 'clean_stop'")
+            .unwrap();
+        damage(folder.path(), from, from + 5);
+        let opened = open(folder.path());
+        let id = opened.next_id;
+        assert!(id > 2_000, "{from}");
+        opened.store.append(entries(id..=id));
+        opened.store.flush().unwrap();
+        let health = opened.store.health();
+        assert!(health.notes.concat().contains("was damaged"), "{from} {health:?}");
+        assert_eq!(health.problem, None, "{from}");
+        assert_eq!(ids(&opened.store, &all())[0], id, "{from}");
+    }
+}
+
+#[test]
+fn a_table_that_is_missing_is_damage() {
+    let folder = TempDir::new().unwrap();
+    filled(folder.path());
+    let store = open(folder.path()).store;
+    until("the start is noted", || store.health().commits == 1);
+    other_process(folder.path()).execute_batch("DROP TABLE last_result").unwrap();
+    store.put_result(&result("load", "x"), time(1));
+    store.flush().unwrap();
+    assert!(store.health().notes.concat().contains("no such table"), "{:?}", store.health());
+    assert_eq!(ids(&store, &all()).len(), 2_000);
+    store.close(PATIENCE).unwrap();
+    assert_eq!(open(folder.path()).restored.len(), 1);
+}
+
+#[test]
 fn a_file_damaged_while_in_use_is_replaced_and_nothing_that_waits_is_lost() {
     let folder = TempDir::new().unwrap();
     filled(folder.path());
