@@ -10,7 +10,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OpenFlags, config::DbConfig};
+use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
 use uuid::Uuid;
 
 use super::{LastSeen, results, salvage, schema, trouble::Trouble};
@@ -193,8 +193,14 @@ impl Database {
         if verdict == "ok" { Ok(()) } else { Err(Trouble::Damaged(verdict)) }
     }
 
-    /// Sorts an error of this database.
+    /// Sorts an error of this database. If a statement of ours makes no sense to it, a table is missing
+    /// or is not what its version says, and no waiting helps.
     pub fn trouble(&self, doing: &str, error: &rusqlite::Error) -> Trouble {
+        let text = error.to_string();
+        let misses = text.contains("no such ") || text.contains("has no column ");
+        if misses && error.sqlite_error_code() == Some(ErrorCode::Unknown) {
+            return Trouble::Damaged(text);
+        }
         Trouble::of(doing, &self.path, error)
     }
 

@@ -129,7 +129,13 @@ pub(super) fn indexes(connection: &Connection) -> rusqlite::Result<Indexes> {
     let names = |column: &str| -> rusqlite::Result<Vec<String>> {
         let sql =
             format!("SELECT DISTINCT {column} FROM journal ORDER BY {column} LIMIT {MAX_ROWS}");
-        connection.prepare(&sql)?.query_map([], |row| row.get(0))?.collect()
+        let mut statement = connection.prepare(&sql)?;
+        let mut rows = statement.query([])?;
+        let mut names = Vec::new();
+        while let Some(row) = rows.next()? {
+            names.extend(row.get_ref(0)?.as_str().map(str::to_owned));
+        }
+        Ok(names)
     };
     Ok(Indexes { groups: names("grp")?, hosts: names("host")?, probes: names("probe")? })
 }
@@ -195,7 +201,7 @@ fn probes_before(
     let mut rows = statement.query(params![host, time.as_millisecond(), probe])?;
     let mut statuses = BTreeMap::new();
     while let Some(row) = rows.next()? {
-        let name = ProbeName::parse(row.get_ref(0)?.as_str()?).ok();
+        let name = row.get_ref(0)?.as_str().ok().and_then(|name| ProbeName::parse(name).ok());
         let status = row.get::<_, Option<i64>>(1)?.and_then(Status::new);
         statuses.extend(name.zip(status));
     }

@@ -20,7 +20,11 @@ const MAX_TEXT_BYTES: usize = 255;
 
 /// Copies the rows to the journal of the instance `origin`. Returns how many were copied, and how many
 /// were not because their date or texts make no sense.
-pub(super) fn import(connection: &Connection, origin: Uuid) -> rusqlite::Result<(u64, u64)> {
+pub(super) fn import(
+    connection: &Connection,
+    origin: Uuid,
+    now: Timestamp,
+) -> rusqlite::Result<(u64, u64)> {
     // The original wrote each row from a task of its own, so its ids need not follow time.
     let sql = format!(
         "SELECT date, level, grp, host, probe, message FROM \
@@ -34,7 +38,8 @@ pub(super) fn import(connection: &Connection, origin: Uuid) -> rusqlite::Result<
         match read(row) {
             Some(transition) => {
                 copied += 1;
-                let (id, learned) = (copied, transition.at);
+                // Retention goes by this, so it must not be in the future.
+                let (id, learned) = (copied, transition.at.min(now));
                 let entry = Entry { id, origin, origin_id: id, learned, transition };
                 journal::insert(connection, &entry)?;
             }

@@ -8,6 +8,7 @@ use std::{
     path::Path,
 };
 
+use jiff::Timestamp;
 use rusqlite::{Connection, TransactionBehavior};
 use uuid::Uuid;
 
@@ -132,7 +133,7 @@ pub(super) fn migrate(
             transaction.execute_batch(step)?;
         }
         if found == Found::Original {
-            let (rows, skipped) = original::import(&transaction, origin)?;
+            let (rows, skipped) = original::import(&transaction, origin, Timestamp::now())?;
             notes.push(format!(
                 "took over {rows} log entries of an earlier wigo from `{}`; {skipped} were skipped",
                 path.display()

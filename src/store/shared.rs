@@ -23,8 +23,6 @@ use crate::tree::ProbeName;
 
 /// Notes kept for [`Health::notes`].
 const MAX_NOTES: usize = 8;
-/// A writer that is at it for longer is told of.
-const SLOW_ROUND: Duration = Duration::from_secs(10);
 
 /// Bounds and times; tests make them smaller.
 #[derive(Clone, Debug)]
@@ -36,6 +34,8 @@ pub(super) struct Limits {
     /// The pause after a failure; doubled with each, up to the longest.
     pub first_retry: Duration,
     pub longest_retry: Duration,
+    /// A writer that is at one round for longer is told of.
+    pub slow_round: Duration,
 }
 
 impl Default for Limits {
@@ -47,6 +47,7 @@ impl Default for Limits {
             result_flush: RESULT_FLUSH,
             first_retry: Duration::from_secs(1),
             longest_retry: Duration::from_secs(30),
+            slow_round: Duration::from_secs(10),
         }
     }
 }
@@ -149,7 +150,10 @@ impl Shared {
 
     pub fn health(&self) -> Health {
         let state = self.lock();
-        let busy = state.busy_since.map(|since| since.elapsed()).filter(|busy| *busy > SLOW_ROUND);
+        let busy = state
+            .busy_since
+            .map(|since| since.elapsed())
+            .filter(|busy| *busy > self.limits.slow_round);
         let slow = busy.map(|busy| {
             format!(
                 "the disk has not answered for {} s while the database `{}` was written; entries \

@@ -5,7 +5,11 @@ use std::{os::unix::fs::PermissionsExt, path::Path};
 use tempfile::TempDir;
 
 use super::*;
-use crate::{json::Json, status::Status, tree::Kind};
+use crate::{
+    json::Json,
+    status::Status,
+    tree::{Kind, Transition},
+};
 
 mod original;
 mod trouble;

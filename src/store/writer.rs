@@ -162,6 +162,8 @@ impl Writer {
         let damage = self.damage.as_deref();
         let Begun { database, past, notes } =
             database::begin(&shared.path, shared.origin, max_bytes, damage)?;
+        // A question may have opened the file that was just replaced.
+        shared.reader.forget();
         shared.add_notes(notes);
         shared.set_readable();
         self.highest = self.highest.max(past.highest.unwrap_or(0));
@@ -181,7 +183,7 @@ impl Writer {
             self.shared.nothing_to_write(batch);
             return Ok(());
         }
-        let Some(database) = &mut self.database else { return Ok(()) };
+        let database = self.database.as_mut().expect("`prepare` has just opened it");
         let highest = batch.entries.iter().map(|entry| entry.id).fold(self.highest, u64::max);
         let (now, origin) = (Timestamp::now(), self.shared.origin);
         let mut commit = || -> rusqlite::Result<()> {

@@ -153,6 +153,42 @@ fn a_disk_that_is_really_full_is_caught_up_with() {
 }
 
 #[test]
+fn a_disk_that_is_read_only_is_caught_up_with() {
+    let Some(disk) = SmallDisk::mount("2m") else {
+        eprintln!("SKIPPED: this test may not mount a file system");
+        return;
+    };
+    let remount = |mode: &str| {
+        let options = format!("remount,{mode}");
+        let mount =
+            std::process::Command::new("mount").args(["-o", &options]).arg(disk.0.path()).status();
+        assert!(mount.unwrap().success(), "{mode}");
+    };
+    filled(disk.0.path());
+    remount("ro");
+    let opened = open(disk.0.path());
+    assert!(opened.notes.concat().contains("not read-only"), "{:?}", opened.notes);
+    opened.store.append(entries(opened.next_id..=opened.next_id));
+    remount("rw");
+    opened.store.flush().unwrap();
+    assert_eq!(ids(&opened.store, &all())[..2], [opened.next_id, 2_000]);
+}
+
+#[test]
+fn a_disk_that_does_not_answer_is_told_of() {
+    let folder = TempDir::new().unwrap();
+    let limits = Limits { slow_round: Duration::ZERO, ..limits() };
+    let shared = Shared::new(settings(folder.path()), limits);
+    assert_eq!(shared.health().problem, None);
+    // The writer took an order and has not come back for the next.
+    shared.append(entries(1..=2));
+    let _order = shared.next(Duration::ZERO, false);
+    let health = shared.health();
+    assert!(health.problem.unwrap().contains("has not answered"));
+    assert_eq!(health.waiting, 2);
+}
+
+#[test]
 fn a_path_that_cannot_be_used_is_tried_again() {
     let folder = TempDir::new().unwrap();
     let blocker = folder.path().join("data");
@@ -247,6 +283,42 @@ fn a_damaged_file_is_found_at_the_start_and_salvaged() {
     assert_eq!(opened.store.health().problem, None);
     opened.store.close(PATIENCE).unwrap();
     assert_eq!(open(folder.path()).next_id, opened.next_id + 1);
+}
+
+#[test]
+fn wherever_the_damage_is_the_store_works_again() {
+    for from in (0..100).step_by(10) {
+        let folder = TempDir::new().unwrap();
+        filled(folder.path());
+        other_process(folder.path())
+            .execute_batch("UPDATE meta SET value = 0 WHERE key = 'clean_stop'")
+            .unwrap();
+        damage(folder.path(), from, from + 5);
+        let opened = open(folder.path());
+        let id = opened.next_id;
+        assert!(id > 2_000, "{from}");
+        opened.store.append(entries(id..=id));
+        opened.store.flush().unwrap();
+        let health = opened.store.health();
+        assert!(health.notes.concat().contains("was damaged"), "{from} {health:?}");
+        assert_eq!(health.problem, None, "{from}");
+        assert_eq!(ids(&opened.store, &all())[0], id, "{from}");
+    }
+}
+
+#[test]
+fn a_table_that_is_missing_is_damage() {
+    let folder = TempDir::new().unwrap();
+    filled(folder.path());
+    let store = open(folder.path()).store;
+    until("the start is noted", || store.health().commits == 1);
+    other_process(folder.path()).execute_batch("DROP TABLE last_result").unwrap();
+    store.put_result(&result("load", "x"), time(1));
+    store.flush().unwrap();
+    assert!(store.health().notes.concat().contains("no such table"), "{:?}", store.health());
+    assert_eq!(ids(&store, &all()).len(), 2_000);
+    store.close(PATIENCE).unwrap();
+    assert_eq!(open(folder.path()).restored.len(), 1);
 }
 
 #[test]
