@@ -140,7 +140,6 @@ impl App {
             origin: uuid,
             keep_days: global.status_history_days,
         });
-        opened.notes.iter().for_each(|note| tracing::warn!("{note}"));
         let mut host = Host::new(&global.hostname, &global.group);
         host.labels.clone_from(&config.labels);
         let tree = Tree { me: Instance::new(uuid, VERSION, host) };

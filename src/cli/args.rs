@@ -145,7 +145,8 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         Args::command().debug_assert();
-        assert!(Args::command().render_long_help().to_string().contains(DEFAULT_CONFIG));
+        let help = Args::command().render_long_help().to_string();
+        assert!(help.contains(crate::config::DEFAULT_PATH));
     }
 
     #[test]
