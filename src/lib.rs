@@ -4,6 +4,7 @@
 //! Data goes one way, sources → tree → sinks; `ARCHITECTURE.md` has the picture. In reading order:
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::unwrap_used))]
 
 // The words of the domain.
 pub mod json;

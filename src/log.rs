@@ -43,6 +43,11 @@ impl Log {
         Ok(())
     }
 
+    /// Leaves the file; lines go to standard output alone.
+    pub fn close(&self) {
+        *self.output.file() = None;
+    }
+
     /// Whether debugging lines are written.
     pub fn set_debug(&self, debug: bool) {
         let _ = self.level.modify(|level| *level = level_of(debug));

@@ -37,8 +37,6 @@ use crate::{
 
 /// Name and version, as shown everywhere.
 pub const VERSION: &str = concat!("Wigo v", env!("CARGO_PKG_VERSION"));
-/// Between two looks of the agent at itself.
-const TICK: Duration = Duration::from_secs(10);
 /// For the tasks of the runtime at the stop.
 const TASK_GRACE: Duration = Duration::from_secs(3);
 /// For the database to take what waits, at the stop.
@@ -78,6 +76,7 @@ pub struct App {
     store: Store,
     pool: Arc<Pool>,
     watch: Option<Watch>,
+    watchman: Option<own_probe::Watchman>,
     first_catalog: Catalog,
     tls: Option<Arc<ServerTls>>,
     server: Option<Server>,
@@ -159,6 +158,7 @@ impl App {
             store,
             pool: Arc::new(pool.map_err(StartError::Thread)?),
             watch: None,
+            watchman: None,
             first_catalog,
             tls,
             server,
@@ -219,23 +219,13 @@ impl App {
             let router = api::router(api);
             self.tasks.spawn("http", move |stop| server.serve(router, stop));
         }
-        let mut own = own_probe::OwnProbe::new(
+        let own = own_probe::OwnProbe::new(
             self.hub.clone(),
             self.store.clone(),
             self.pool.clone(),
             self.trouble.clone(),
         );
-        own.look();
-        self.tasks.spawn("own probe", async move |mut stop| {
-            let mut ticks = tokio::time::interval(TICK);
-            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-            loop {
-                tokio::select! {
-                    _ = ticks.tick() => own.look(),
-                    () = stop.wait() => return,
-                }
-            }
-        });
+        self.watchman = Some(own_probe::Watchman::start(own).map_err(StartError::Thread)?);
         Ok(())
     }
 
@@ -288,9 +278,9 @@ impl App {
 
     /// Stops everything, in reverse order of starting. What was known is on disk afterwards.
     pub async fn stop(mut self, why: &str) {
-        let (watch, pool) = (self.watch.take(), self.pool.clone());
+        let (watchers, pool) = ((self.watchman.take(), self.watch.take()), self.pool.clone());
         let stopping = tokio::task::spawn_blocking(move || {
-            drop(watch);
+            drop(watchers);
             pool.stop();
         });
         self.tasks.stop(TASK_GRACE).await;
@@ -328,6 +318,9 @@ fn remember(hub: &Hub, opened: Opened, catalog: &Catalog) {
 }
 
 fn open_log(log: &Log, config: &Config) {
+    if config.global.log_file.as_os_str().is_empty() {
+        return log.close();
+    }
     if let Err((path, error)) = log.open(&config.global.log_file) {
         tracing::warn!(
             "no log file, lines go to standard output alone: `{}`: {error}",

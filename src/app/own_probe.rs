@@ -1,7 +1,12 @@
 //! The agent watches itself, and says what it finds as a probe called `wigo`.
 
 use std::{
-    sync::Arc,
+    io,
+    sync::{
+        Arc,
+        mpsc::{RecvTimeoutError, SyncSender, sync_channel},
+    },
+    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
@@ -21,10 +26,43 @@ use crate::{
     tree::{Event, ProbeName, ProbeResult},
 };
 
+/// Between two looks.
+const TICK: Duration = Duration::from_secs(10);
 /// A result is given at least this often, though nothing has changed.
 const EVERY: Duration = Duration::from_secs(60);
 /// A probe that starts later than this is worth a word.
 const LATE: Duration = Duration::from_secs(5);
+
+/// The thread that looks, until this is dropped. A thread of its own, since a timer of the runtime
+/// wakes several.
+pub struct Watchman {
+    stop: Option<SyncSender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watchman {
+    /// Looks once, then every [`TICK`].
+    pub fn start(mut own: OwnProbe) -> io::Result<Watchman> {
+        let (stop, stopped) = sync_channel(0);
+        own.look();
+        let work = move || {
+            while stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+                own.look();
+            }
+        };
+        let thread = std::thread::Builder::new().name("own-probe".into()).spawn(work)?;
+        Ok(Watchman { stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+impl Drop for Watchman {
+    fn drop(&mut self) {
+        self.stop = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
 
 /// The agent's own probe.
 pub struct OwnProbe {
