@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// Between two looks.
-const TICK: Duration = Duration::from_secs(10);
+const TICK: Duration = Duration::from_secs(15);
 /// A result is given at least this often, though nothing has changed.
 const EVERY: Duration = Duration::from_secs(60);
 /// A probe that starts later than this is worth a word.

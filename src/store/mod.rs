@@ -46,7 +46,7 @@ pub const MAX_ROWS: usize = 10_000;
 /// A query that takes longer is stopped.
 pub const QUERY_TIME: Duration = Duration::from_secs(5);
 /// The longest that a result waits before it is written. One wake-up of the writer each.
-pub const RESULT_FLUSH: Duration = Duration::from_secs(30);
+pub const RESULT_FLUSH: Duration = Duration::from_secs(60);
 /// How long [`Store::flush`] waits for the disk.
 pub const FLUSH_TIME: Duration = Duration::from_secs(10);
 
