@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::{About, Answer, Dialect, MAX_DETAIL, text};
+use super::{About, Answer, Dialect, MAX_STREAM, text};
 use crate::{
     json::Json,
     probe::run::{End, Ended, MAX_OUTPUT},
@@ -62,8 +62,7 @@ pub fn output_as_detail(ended: &Ended) -> Json {
     let mut detail = serde_json::Map::new();
     for (name, stream) in [("Stdout", &ended.stdout), ("Stderr", &ended.stderr)] {
         if !stream.kept.is_empty() {
-            let kept = &stream.kept[..stream.kept.len().min(MAX_DETAIL / 4)];
-            detail.insert(name.into(), Value::from(text::clean(&String::from_utf8_lossy(kept))));
+            detail.insert(name.into(), Value::from(text::stream(&stream.kept, MAX_STREAM)));
         }
     }
     if detail.is_empty() { Json::string("") } else { Json::from_value(&json!(detail)) }

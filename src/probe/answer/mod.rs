@@ -9,6 +9,7 @@
 //! else is a failure of the probe: status 500, with a message for its author. A failing probe is data
 //! like any other, never an error of ours.
 
+mod bounds;
 mod checkmk;
 mod failure;
 mod nagios;
@@ -37,6 +38,11 @@ pub const MAX_MESSAGE: usize = 4 << 10;
 pub const MAX_DETAIL: usize = 64 << 10;
 /// Most metrics of one result.
 pub const MAX_METRICS: usize = 1_000;
+/// Longest list of metrics that is kept, in bytes of JSON.
+pub const MAX_METRICS_BYTES: usize = 256 << 10;
+/// How much of a stream a detail shows, in bytes: both fit in [`MAX_DETAIL`] even if each has to be
+/// escaped.
+pub const MAX_STREAM: usize = 15 << 10;
 /// Deepest nesting of a probe's JSON.
 pub const MAX_NESTING: usize = 32;
 /// How much of what was printed a message quotes, in characters.
@@ -128,19 +134,12 @@ pub fn understand(about: &About<'_>, program: &Path, ended: &Ended) -> Answer {
         _ => return failure::of(about, ended),
     };
     let printed = String::from_utf8_lossy(&ended.stdout.kept);
-    let printed =
-        printed.trim_start_matches('\u{feff}').trim_matches(['\0', ' ', '\t', '\r', '\n']);
+    let printed = printed.trim_matches(['\u{feff}', '\0', ' ', '\t', '\r', '\n']);
     let mut answer = if printed.is_empty() {
-        match nagios::status(code) {
-            // Last words on stderr and no result: it broke, whatever its code would mean.
-            Some(status) if status == Status::OK || ended.stderr.kept.is_empty() => {
-                silence(about, status, code)
-            }
-            _ => failure::of(about, ended),
-        }
-    } else if printed.starts_with(['{', '[']) {
+        said_nothing(about, ended, code)
+    } else if wigo::looks_like(printed) {
         wigo::answer(about, ended, printed, code)
-    } else if let Some(answer) = checkmk::answer(about, printed, code) {
+    } else if let Some(answer) = checkmk::answer(about, ended, printed, code) {
         answer
     } else {
         match nagios::status(code) {
@@ -154,7 +153,14 @@ pub fn understand(about: &About<'_>, program: &Path, ended: &Ended) -> Answer {
     answer
 }
 
-fn silence(about: &About<'_>, status: Status, code: i32) -> Answer {
+/// The answer of a run without standard output.
+fn said_nothing(about: &About<'_>, ended: &Ended, code: i32) -> Answer {
+    let complained = !ended.stderr.kept.trim_ascii().is_empty();
+    let status = match nagios::status(code) {
+        Some(status) if status == Status::OK || !complained => status,
+        // Last words on stderr and no result: it broke, whatever its code would mean.
+        _ => return failure::of(about, ended),
+    };
     let mut result = about.result(status, format!("nothing printed, exit code {code}"));
     result.exit_code = code;
     result.value = Json::string(status.level().word());
@@ -164,7 +170,10 @@ fn silence(about: &About<'_>, status: Status, code: i32) -> Answer {
 /// What an author should know about a run that was understood all the same.
 fn general_advice(dialect: Dialect, ended: &Ended) -> Vec<String> {
     let mut advice = Vec::new();
-    if dialect != Dialect::Failure && !ended.stderr.kept.is_empty() {
+    // What failed, shows it in its detail.
+    let broke = dialect == Dialect::Failure
+        || dialect == Dialect::Wigo && !matches!(ended.end, End::Exited(0));
+    if !broke && !ended.stderr.kept.is_empty() {
         let quoted = text::quote(&ended.stderr.kept);
         advice
             .push(format!("standard error is not part of a good result, it is dropped: {quoted}"));

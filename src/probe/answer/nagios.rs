@@ -4,8 +4,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{About, Answer, Dialect, MAX_METRICS, text};
+use super::{About, Answer, Dialect, MAX_METRICS, MAX_STREAM, bounds, text};
 use crate::{json::Json, status::Status};
+
+/// Longest label in quotes, in bytes.
+const MAX_LABEL: usize = 256;
 
 /// The status behind an exit code; `None` if it is not one that plugins use.
 pub fn status(code: i32) -> Option<Status> {
@@ -47,18 +50,19 @@ pub fn answer(about: &About<'_>, printed: &str, status: Status, code: i32) -> An
     result.exit_code = code;
     result.value = Json::string(status.level().word());
     if !measured.is_empty() {
-        result.metrics = Json::from_value(&metrics(&measured));
+        result.metrics = metrics(&measured, &mut advice);
     }
     let mut detail = Map::new();
     if !long.is_empty() {
-        detail.insert("Output".into(), Value::from(text::clean(long.trim_end())));
+        detail
+            .insert("Output".into(), text::start(text::clean(long.trim_end()), MAX_STREAM).into());
     }
     if !measured.is_empty() {
         let shown = measured.iter().map(|one| (one.label.clone(), one.detail())).collect();
         detail.insert("Performance".into(), Value::Object(shown));
     }
     if !detail.is_empty() {
-        result.detail = super::wigo::bounded_detail(Value::Object(detail), &mut advice);
+        result.detail = bounds::detail(&Value::Object(detail), &mut advice);
     }
     Answer::Results { dialect: Dialect::Nagios, results: vec![result], advice }
 }
@@ -90,7 +94,7 @@ impl Measured {
 }
 
 /// Items as metrics: a list of `{Tags: {metric, unit}, Value}`.
-pub fn metrics(measured: &[Measured]) -> Value {
+pub fn metrics(measured: &[Measured], advice: &mut Vec<String>) -> Json {
     let metric = |one: &Measured| {
         let mut tags = Map::from_iter([("metric".to_string(), json!(one.label))]);
         if !one.unit.is_empty() {
@@ -98,45 +102,57 @@ pub fn metrics(measured: &[Measured]) -> Value {
         }
         json!({ "Tags": tags, "Value": one.value })
     };
-    measured.iter().take(MAX_METRICS).map(metric).collect()
+    bounds::metrics(measured.iter().map(metric).collect(), advice)
 }
 
-/// Reads the items of `data`, separated by white space; labels may be quoted and hold blanks.
-/// What cannot be read is skipped with a word of advice; the value `U` means "could not be measured".
+/// Reads the items of `data`, separated by white space, at most [`MAX_METRICS`]. What cannot be read
+/// is skipped with a word of advice; the value `U` means "could not be measured".
 pub fn parse_performance(data: &str, advice: &mut Vec<String>) -> Vec<Measured> {
     let mut measured = Vec::new();
+    let mut unread = None;
     let mut rest = data.trim_start();
+    let mut items = 0;
     while !rest.is_empty() {
+        if items == MAX_METRICS {
+            advice.push(format!("only the first {MAX_METRICS} items of performance data are read"));
+            break;
+        }
+        items += 1;
         let (item, after) = split_item(rest);
         rest = after.trim_start();
         match parse_item(item) {
             Some(Some(one)) => measured.push(one),
             Some(None) => {}
-            None => advice.push(format!(
-                "performance data {} is not `label=value[unit];warn;crit;min;max`",
-                text::quote(item.as_bytes())
-            )),
+            None => unread = unread.or(Some(item)),
         }
+    }
+    if let Some(item) = unread {
+        advice.push(format!(
+            "performance data {} is not `label=value[unit];warn;crit;min;max`",
+            text::quote(item.as_bytes())
+        ));
     }
     measured
 }
 
-/// The first item, up to the blank that ends it, and the rest.
+/// The first item, up to the blank that ends it, and the rest. A label in quotes may hold blanks.
 fn split_item(data: &str) -> (&str, &str) {
-    let mut quoted = false;
-    for (index, c) in data.char_indices() {
-        match c {
-            '\'' => quoted = !quoted,
-            c if c.is_whitespace() && !quoted => return data.split_at(index),
-            _ => {}
-        }
-    }
-    (data, "")
+    let label = match data.starts_with('\'') {
+        true => data.as_bytes().windows(2).take(MAX_LABEL).position(|two| two == b"'="),
+        false => None,
+    };
+    let label = label.unwrap_or(0);
+    let end = data[label..].find(char::is_whitespace).map_or(data.len(), |at| label + at);
+    data.split_at(end)
 }
 
 fn parse_item(item: &str) -> Option<Option<Measured>> {
     let (label, rest) = item.rsplit_once('=')?;
-    let label = label.strip_prefix('\'').and_then(|l| l.strip_suffix('\'')).unwrap_or(label);
+    // Within quotes, two of them stand for one.
+    let label = match label.strip_prefix('\'').and_then(|label| label.strip_suffix('\'')) {
+        Some(quoted) => quoted.replace("''", "'"),
+        None => label.into(),
+    };
     let mut fields = rest.split(';');
     let value = fields.next()?;
     if label.is_empty() {
@@ -160,7 +176,7 @@ fn parse_item(item: &str) -> Option<Option<Measured>> {
     let number: f64 = number.replace(',', ".").parse().ok()?;
     number.is_finite().then(|| {
         Some(Measured {
-            label: text::clean(label).replace(['\n', '\t'], " "),
+            label: text::clean(&label).replace(['\n', '\t'], " "),
             value: number,
             unit: text::clean(unit),
             limits: fields.take(4).map(text::clean).collect(),

@@ -4,16 +4,20 @@ use super::{MAX_MESSAGE, QUOTED_CHARS};
 
 /// A message: no control characters but line breaks and tabs, at most [`MAX_MESSAGE`] bytes.
 pub fn message(text: &str) -> String {
-    let mut message = clean(text.trim_end());
-    if message.len() > MAX_MESSAGE {
-        let mut end = MAX_MESSAGE - '…'.len_utf8();
-        while !message.is_char_boundary(end) {
+    start(clean(text.trim_end()), MAX_MESSAGE)
+}
+
+/// At most `most` bytes of `text`; `…` at the end shows that there was more.
+pub fn start(mut text: String, most: usize) -> String {
+    if text.len() > most {
+        let mut end = most - '…'.len_utf8();
+        while !text.is_char_boundary(end) {
             end -= 1;
         }
-        message.truncate(end);
-        message.push('…');
+        text.truncate(end);
+        text.push('…');
     }
-    message
+    text
 }
 
 /// The beginning of what was printed, in backquotes, on one line.
@@ -28,4 +32,9 @@ pub fn quote(printed: &[u8]) -> String {
 pub fn clean(text: &str) -> String {
     let kept = |c: char| !c.is_control() || c == '\n' || c == '\t';
     text.replace("\r\n", "\n").chars().map(|c| if kept(c) { c } else { '\u{fffd}' }).collect()
+}
+
+/// The beginning of what was printed on a stream, for a detail: cleaned, at most `most` bytes.
+pub fn stream(printed: &[u8], most: usize) -> String {
+    start(clean(&String::from_utf8_lossy(&printed[..printed.len().min(most)])), most)
 }

@@ -1,13 +1,23 @@
 //! Wigo JSON: an object whose fields are read leniently, names without regard to case.
 
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
-use super::{About, Answer, Dialect, MAX_DETAIL, MAX_METRICS, MAX_NESTING, failure, text};
-use crate::{json::Json, probe::run::Ended, status::Status, tree::ProbeResult};
+use super::{About, Answer, Dialect, MAX_DETAIL, MAX_NESTING, MAX_STREAM, bounds, failure, text};
+use crate::{
+    json::Json,
+    probe::run::{Ended, MAX_STDOUT},
+    status::Status,
+    tree::ProbeResult,
+};
 
 /// Reads what began like JSON. What is not an object that can be read is a failure with the reason.
 pub fn answer(about: &About<'_>, ended: &Ended, printed: &str, code: i32) -> Answer {
-    let object = match parse(printed) {
+    let parsed = match ended.stdout.dropped {
+        0 => parse(printed),
+        _ => Err(format!("it is longer than {} MiB", MAX_STDOUT >> 20)),
+    };
+    let object = match parsed {
         Ok(object) => object,
         Err(why) if code != 0 => {
             // A program that broke while printing: that it broke is the news.
@@ -42,6 +52,18 @@ pub fn answer(about: &About<'_>, ended: &Ended, printed: &str, code: i32) -> Ans
         result.detail = with_stderr(&result.detail, ended);
     }
     Answer::Results { dialect: Dialect::Wigo, results: vec![result], advice }
+}
+
+/// Whether this is meant as JSON: an object, or a list (to be refused). A text such as `[OK] all fine`
+/// is none.
+pub fn looks_like(printed: &str) -> bool {
+    match printed.strip_prefix('[') {
+        Some(list) if !list.trim_start().starts_with(['{', '[', '"', ']']) => {
+            serde_json::from_str::<IgnoredAny>(printed).is_ok()
+        }
+        Some(_) => true,
+        None => printed.starts_with('{'),
+    }
 }
 
 fn parse(printed: &str) -> Result<Map<String, Value>, String> {
@@ -94,9 +116,12 @@ fn read(
     }
     let mut result = about.result(status, message);
     result.version = text::message(&as_text(take("Version"), "Version", advice));
-    result.value = bounded_detail(take("Value"), advice);
-    result.metrics = bounded_metrics(take("Metrics"), advice);
-    result.detail = bounded_detail(take("Detail"), advice);
+    result.value = bounds::detail(&take("Value"), advice);
+    result.metrics = match take("Metrics") {
+        Value::Array(list) => bounds::metrics(list, advice),
+        other => bounds::detail(&other, advice),
+    };
+    result.detail = bounds::detail(&take("Detail"), advice);
     result
 }
 
@@ -136,41 +161,15 @@ fn short(value: &Value) -> String {
     text::quote(value.to_string().as_bytes())
 }
 
-fn bounded_metrics(value: Value, advice: &mut Vec<String>) -> Json {
-    match value {
-        Value::Array(mut list) => {
-            if list.len() > MAX_METRICS {
-                let count = list.len();
-                advice.push(format!("{count} metrics: only the first {MAX_METRICS} are kept"));
-                list.truncate(MAX_METRICS);
-            }
-            Json::from_value(&Value::Array(list))
-        }
-        other => bounded_detail(other, advice),
-    }
-}
-
-/// Any JSON as long as it is not too big; else its beginning as text.
-pub fn bounded_detail(value: Value, advice: &mut Vec<String>) -> Json {
-    let json = Json::from_value(&value);
-    let size = json.as_str().len();
-    if size <= MAX_DETAIL {
-        return json;
-    }
-    advice.push(format!("{size} bytes of JSON in one field: at most {MAX_DETAIL} are kept"));
-    let start: String = json.as_str().chars().take(MAX_DETAIL / 8).collect();
-    Json::string(&format!("too big ({size} bytes, at most {MAX_DETAIL}); it began: {start}"))
-}
-
+/// `detail` with what was printed on standard error, where it has room for that.
 fn with_stderr(detail: &Json, ended: &Ended) -> Json {
-    let stderr = text::clean(&String::from_utf8_lossy(&ended.stderr.kept));
-    let stderr: String = stderr.chars().take(MAX_DETAIL / 8).collect();
-    match detail.to_value() {
-        Value::Object(mut object) => {
-            object.insert("Stderr".into(), Value::from(stderr));
-            Json::from_value(&Value::Object(object))
-        }
-        Value::Null => Json::from_value(&serde_json::json!({ "Stderr": stderr })),
-        _ => detail.clone(),
-    }
+    let mut object = match detail.to_value() {
+        Value::Object(object) => object,
+        Value::Null => Map::new(),
+        Value::String(text) if text.is_empty() => Map::new(),
+        _ => return detail.clone(),
+    };
+    object.insert("Stderr".into(), text::stream(&ended.stderr.kept, MAX_STREAM).into());
+    let with_stderr = Json::from_value(&Value::Object(object));
+    if with_stderr.as_str().len() > MAX_DETAIL { detail.clone() } else { with_stderr }
 }
