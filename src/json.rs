@@ -51,6 +51,16 @@ impl Json {
     }
 }
 
+/// A number as people write it: `1`, not `1.0`.
+pub fn number(value: f64) -> serde_json::Value {
+    /// Beyond this, not every whole number can be told from its neighbours.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    match value.fract() == 0.0 && value.abs() < EXACT {
+        true => serde_json::Value::from(value as i64),
+        false => serde_json::Value::from(value),
+    }
+}
+
 impl Default for Json {
     fn default() -> Json {
         Json::null()

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::{Surroundings, Trouble};
 use crate::{
     hub::Hub,
-    json::Json,
+    json::{Json, number},
     probe::{
         catalog::SELF_PROBE,
         pool::{Counters, Pool},
@@ -149,7 +149,8 @@ fn judge(counters: &Counters, health: &Health, around: &Surroundings) -> (Status
 }
 
 fn metrics(counters: &Counters, health: &Health) -> Value {
-    let metric = |name: &str, value: f64| json!({ "Tags": { "metric": name }, "Value": value });
+    let metric =
+        |name: &str, value: f64| json!({ "Tags": { "metric": name }, "Value": number(value) });
     json!([
         metric("probe_runs", counters.runs as f64),
         metric("probe_timeouts", counters.timeouts as f64),

@@ -44,17 +44,20 @@ impl ProbeName {
     }
 
     /// The name of one `service` that this probe reports. Characters that a name cannot hold are
-    /// replaced, and what is too long is cut, since the text comes from the probe's output.
-    pub fn service(&self, service: &str) -> ProbeName {
-        let mut name = format!("{self}/");
+    /// replaced, and what is too long is cut, since the text comes from the probe's output. An error
+    /// if nothing is left.
+    pub fn service(&self, service: &str) -> Result<ProbeName, BadName> {
+        let mut fitting = String::new();
+        let room = MAX_NAME_BYTES.checked_sub(self.0.len() + 1).ok_or(BadName::TooLong)?;
         for c in service.chars() {
             let c = if c.is_control() || c == '/' { '_' } else { c };
-            if name.len() + c.len_utf8() > MAX_NAME_BYTES {
+            if fitting.len() + c.len_utf8() > room {
                 break;
             }
-            name.push(c);
+            fitting.push(c);
         }
-        ProbeName(name.into())
+        ProbeName::new(&fitting)?;
+        Ok(ProbeName(format!("{self}/{fitting}").into()))
     }
 
     /// A name as it was stored or received: with or without a service.
@@ -64,7 +67,7 @@ impl ProbeName {
             Some(_) if name.len() > MAX_NAME_BYTES => Err(BadName::TooLong),
             Some((probe, service)) => {
                 ProbeName::new(service)?;
-                Ok(ProbeName::new(probe)?.service(service))
+                ProbeName::new(probe)?.service(service)
             }
         }
     }
@@ -121,11 +124,16 @@ mod tests {
     #[test]
     fn a_service_name_is_made_to_fit() {
         let probe = ProbeName::new("cmk").unwrap();
-        assert_eq!(probe.service("a/b\nc").as_str(), "cmk/a_b_c");
-        assert_eq!(probe.service(&"é".repeat(300)).as_str().len(), 254);
-        assert!(probe.service("x").is_service_of(&probe));
+        let service = |name: &str| probe.service(name).unwrap();
+        assert_eq!(service("a/b\nc").as_str(), "cmk/a_b_c");
+        assert_eq!(service(&"é".repeat(300)).as_str().len(), 254);
+        assert!(service("x").is_service_of(&probe));
+        assert_eq!(probe.service(""), Err(BadName::Empty));
+        assert_eq!(probe.service(".."), Err(BadName::Dots));
+        let long = ProbeName::new(&"x".repeat(255)).unwrap();
+        assert_eq!(long.service("y"), Err(BadName::TooLong));
         assert!(!ProbeName::new("cmk2").unwrap().is_service_of(&probe));
-        assert_eq!(ProbeName::parse("cmk/x").unwrap(), probe.service("x"));
+        assert_eq!(ProbeName::parse("cmk/x").unwrap(), service("x"));
         assert_eq!(ProbeName::parse("cmk/"), Err(BadName::Empty));
         assert_eq!(ProbeName::parse("a/b/c"), Err(BadName::Slash));
     }

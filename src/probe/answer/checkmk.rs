@@ -10,7 +10,7 @@ use crate::{
     json::Json,
     probe::run::{Ended, MAX_STDOUT},
     status::Status,
-    tree::{ProbeName, ProbeResult},
+    tree::ProbeResult,
 };
 
 /// Reads local lines; `None` if the output does not look like them.
@@ -103,8 +103,7 @@ fn result(
     service: &Service<'_>,
     advice: &mut Vec<String>,
 ) -> Option<ProbeResult> {
-    let name = about.name.service(service.name);
-    ProbeName::parse(name.as_str()).ok()?;
+    let name = about.name.service(service.name).ok()?;
     let (given, measured) = match service.metrics {
         "-" => (0, Vec::new()),
         metrics => {

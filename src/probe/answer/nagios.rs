@@ -5,7 +5,10 @@
 use serde_json::{Map, Value, json};
 
 use super::{About, Answer, Dialect, MAX_METRICS, MAX_STREAM, bounds, text};
-use crate::{json::Json, status::Status};
+use crate::{
+    json::{Json, number},
+    status::Status,
+};
 
 /// Longest label in quotes, in bytes.
 const MAX_LABEL: usize = 256;
@@ -80,7 +83,7 @@ pub struct Measured {
 
 impl Measured {
     fn detail(&self) -> Value {
-        let mut detail = Map::from_iter([("Value".to_string(), json!(self.value))]);
+        let mut detail = Map::from_iter([("Value".to_string(), number(self.value))]);
         if !self.unit.is_empty() {
             detail.insert("Unit".into(), json!(self.unit));
         }
@@ -100,7 +103,7 @@ pub fn metrics(measured: &[Measured], advice: &mut Vec<String>) -> Json {
         if !one.unit.is_empty() {
             tags.insert("unit".into(), json!(one.unit));
         }
-        json!({ "Tags": tags, "Value": one.value })
+        json!({ "Tags": tags, "Value": number(one.value) })
     };
     bounds::metrics(measured.iter().map(metric).collect(), advice)
 }

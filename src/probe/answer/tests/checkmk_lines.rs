@@ -60,7 +60,7 @@ fn metrics() {
     assert_eq!(
         service.metrics.to_value(),
         json!([
-            {"Tags": {"metric": "a"}, "Value": 1.0},
+            {"Tags": {"metric": "a"}, "Value": 1},
             {"Tags": {"metric": "b", "unit": "s"}, "Value": 2.5},
         ])
     );

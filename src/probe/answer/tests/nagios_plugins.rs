@@ -63,14 +63,14 @@ fn one_line_with_performance_data() {
         read.metrics(),
         json!([
             {"Tags": {"metric": "time", "unit": "ms"}, "Value": 12.5},
-            {"Tags": {"metric": "loss", "unit": "%"}, "Value": 0.0},
+            {"Tags": {"metric": "loss", "unit": "%"}, "Value": 0},
         ])
     );
     assert_eq!(
         read.detail()["Performance"],
         json!({
             "time": {"Value": 12.5, "Unit": "ms", "Warn": "100", "Crit": "500", "Min": "0", "Max": "2000"},
-            "loss": {"Value": 0.0, "Unit": "%", "Warn": "5"},
+            "loss": {"Value": 0, "Unit": "%", "Warn": "5"},
         })
     );
 }
