@@ -59,7 +59,7 @@ fn host(instance: &Instance) -> String {
             rows,
             "<tr><td>{}</td><th scope=row>{name}</th><td>{message}{stale}<br><small>since {}</small></td></tr>",
             badge(result.status),
-            escape(since.split('.').next().unwrap_or_default())
+            escape(&since.split('.').next().unwrap_or_default().replace('T', " "))
         );
     }
     if rows.is_empty() {

@@ -22,7 +22,7 @@ use crate::{
         catalog::{Catalog, EXAMPLES, Version},
         orphans::Family,
         pool::Settings,
-        run::{self, Ended, Order, Over},
+        run::{self, End, Ended, Order, Over},
     },
     tree::{ProbeName, ProbeResult},
 };
@@ -166,7 +166,7 @@ fn describe(text: &mut String, answer: &Answer, ended: Option<&Ended>) -> Verdic
     let mut line = |name: &str, value: &str| {
         let _ = writeln!(text, "{name:<13}{value}");
     };
-    if let Some(ended) = ended {
+    if let Some(ended) = ended.filter(|ended| !matches!(ended.end, End::NotStarted(_))) {
         let milliseconds = |time: Duration| format!("{:.1} ms", time.as_secs_f64() * 1e3);
         line("time", &milliseconds(ended.took));
         line("CPU", &milliseconds(ended.cpu));
@@ -204,10 +204,10 @@ fn describe(text: &mut String, answer: &Answer, ended: Option<&Ended>) -> Verdic
 }
 
 fn describe_result(text: &mut String, result: &ProbeResult) {
+    text.push('\n');
     let mut line = |name: &str, value: &str| {
         let _ = writeln!(text, "{name:<13}{value}");
     };
-    line("", "");
     line("probe", &printable(result.name.as_str()));
     line("status", &format!("{} {}", result.status, result.status.level().word()));
     let mut name = "message";
