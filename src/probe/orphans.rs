@@ -248,9 +248,8 @@ fn is_doomed(process: &Process, is_child: bool, parent_doomed: bool) -> bool {
         false => parent_doomed,
         true => {
             process.group != getpgrp()
-                && active.all(|(_, run)| {
-                    run.leader != Some(process.group) && process.began < run.began
-                })
+                && active
+                    .all(|(_, run)| run.leader != Some(process.group) && process.began < run.began)
         }
     }
 }

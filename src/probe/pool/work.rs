@@ -15,7 +15,7 @@ use crate::{
         answer::{self, About, Answer},
         catalog::{Catalog, Entry, Version},
         orphans::Family,
-        run::{self, Ended, Order, Over, Undead},
+        run::{self, End, Ended, Order, Over, Undead},
         schedule::Schedule,
     },
     tree::ProbeName,
@@ -145,8 +145,7 @@ impl Shared {
 
     /// Waits until all threads have ended, but not longer than `limit`. Returns how many have not.
     pub(super) fn wait_for_end(&self, limit: Duration) -> usize {
-        let waited =
-            self.ended.wait_timeout_while(self.state(), limit, |state| state.threads > 0);
+        let waited = self.ended.wait_timeout_while(self.state(), limit, |state| state.threads > 0);
         waited.unwrap_or_else(PoisonError::into_inner).0.threads
     }
 
@@ -239,6 +238,9 @@ impl Shared {
             limit: settings.limit(name, entry.interval),
         };
         let tell = |ended: Ended| {
+            if matches!(ended.end, End::TimedOut(_)) {
+                self.state().counters.timeouts += 1;
+            }
             let answer = answer::understand(&about(Timestamp::now()), &order.program, &ended);
             self.tell(job, answer, Some(&ended));
         };
@@ -248,7 +250,6 @@ impl Shared {
                 // A run that had to be killed is the likeliest to have left something behind.
                 let killed = self.family.sweep(true);
                 let mut state = self.state();
-                state.counters.timeouts += 1;
                 state.undead.extend(undead.map(|undead| (name.clone(), undead)));
                 self.swept(&mut state, killed, true);
             }
