@@ -135,7 +135,7 @@ impl Catalog {
             files.truncate(MAX_FILES);
             self.not_run(path, format!("of more than {MAX_FILES} files in it some are not run"));
         }
-        files.sort_by_key(|file| file.file_name());
+        files.sort_by_key(fs::DirEntry::file_name);
         for file in files {
             self.read_file(&file, interval, refused.clone());
         }

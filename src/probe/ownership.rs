@@ -177,7 +177,7 @@ mod tests {
         let file = folder.path().canonicalize().unwrap().join("probe");
         fs::write(&file, "").unwrap();
         let set = |path: &Path, mode| {
-            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap()
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
         };
         set(&file, 0o755);
         set(folder.path(), 0o755);

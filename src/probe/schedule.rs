@@ -154,7 +154,7 @@ fn offset(name: &ProbeName, seed: u64, spread: Duration) -> Duration {
     let mut hasher = DefaultHasher::new();
     (seed, name).hash(&mut hasher);
     let part = hasher.finish() as u32;
-    Duration::from_nanos((spread.as_nanos() * u128::from(part) >> 32) as u64)
+    Duration::from_nanos(((spread.as_nanos() * u128::from(part)) >> 32) as u64)
 }
 
 #[cfg(test)]

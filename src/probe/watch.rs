@@ -104,10 +104,10 @@ enum Told {
 
 /// What a wait brought.
 #[derive(PartialEq)]
-enum Woken {
-    ByChange,
-    ByAlarm,
-    ByTime,
+enum WokenBy {
+    Change,
+    Alarm,
+    Time,
 }
 
 struct Look<Changed> {
@@ -125,7 +125,7 @@ impl<Changed: FnMut(Result<Catalog, NoProbes>)> Look<Changed> {
         loop {
             let mut woken = self.wait(RESCAN);
             for _ in 0..MAX_BURST {
-                if woken != Woken::ByChange {
+                if woken != WokenBy::Change {
                     break;
                 }
                 woken = self.wait(QUIET);
@@ -137,20 +137,20 @@ impl<Changed: FnMut(Result<Catalog, NoProbes>)> Look<Changed> {
         }
     }
 
-    fn wait(&mut self, limit: Duration) -> Woken {
+    fn wait(&mut self, limit: Duration) -> WokenBy {
         let mut fds = vec![PollFd::new(&self.alarm.event, PollFlags::IN)];
         fds.extend(self.inotify.as_ref().map(|inotify| PollFd::new(&inotify.fd, PollFlags::IN)));
         let limit = Timespec { tv_sec: limit.as_secs() as _, tv_nsec: limit.subsec_nanos() as _ };
         if poll(&mut fds, Some(&limit)).is_err() {
-            return Woken::ByTime;
+            return WokenBy::Time;
         }
         let is_rung = !fds[0].revents().is_empty();
         let is_changed = self.inotify.as_mut().is_some_and(Inotify::take_changes);
         if is_rung {
             let _ = rustix::io::read(&self.alarm.event, &mut [0_u8; 8]);
-            return Woken::ByAlarm;
+            return WokenBy::Alarm;
         }
-        if is_changed { Woken::ByChange } else { Woken::ByTime }
+        if is_changed { WokenBy::Change } else { WokenBy::Time }
     }
 
     fn look(&mut self) {

@@ -26,6 +26,6 @@ pub fn raise_file_limit(wanted: u64) {
 /// Gives a probe that was just started the limit that it would have had.
 pub(super) fn restore_file_limit(pid: Pid) {
     if let Some(limit) = FILE_LIMIT_OF_PROBES.get() {
-        let _ = prlimit(Some(pid), Resource::Nofile, limit.clone());
+        let _ = prlimit(Some(pid), Resource::Nofile, *limit);
     }
 }

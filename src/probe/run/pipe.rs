@@ -7,7 +7,10 @@ use std::{
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
-use super::{Captured, MAX_OUTPUT};
+use super::Captured;
+
+/// Read from one stream before the other one and the limits get their turn, in bytes.
+const TURN: u64 = 1 << 20;
 
 /// One end of a pipe that is read without waiting; the beginning is kept, the rest counted.
 pub(super) struct Pipe<Source> {
@@ -31,8 +34,9 @@ impl<Source: Read + AsFd> Pipe<Source> {
         self.total
     }
 
-    /// Reads what is there, at most [`MAX_OUTPUT`] and a bit, so that a flood cannot hold us here.
+    /// Reads what is there, at most [`TURN`] and a bit, so that a flood cannot hold us here.
     pub(super) fn drain(&mut self, buffer: &mut [u8], keep: usize) {
+        let enough = self.total + TURN;
         while let Some(source) = &mut self.source {
             match source.read(buffer) {
                 Ok(0) => self.source = None,
@@ -42,7 +46,7 @@ impl<Source: Read + AsFd> Pipe<Source> {
                     let kept = n.min(keep.saturating_sub(captured.kept.len()));
                     captured.kept.extend_from_slice(&buffer[..kept]);
                     captured.dropped += (n - kept) as u64;
-                    if self.total > MAX_OUTPUT {
+                    if self.total >= enough {
                         return;
                     }
                 }
