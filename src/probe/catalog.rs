@@ -16,6 +16,12 @@ use crate::tree::ProbeName;
 pub const INTERVALS: std::ops::RangeInclusive<u32> = 2..=86_400;
 /// Most probes of one host.
 pub const MAX_PROBES: usize = 1_000;
+/// Most entries of one folder that are looked at.
+pub const MAX_FILES: usize = 10_000;
+/// Most interval folders.
+pub const MAX_FOLDERS: usize = 100;
+/// Most things that are told as not run.
+pub const MAX_NOT_RUN: usize = 1_000;
 /// Where probes lie that are installed and perhaps not enabled.
 pub const EXAMPLES: &str = "examples";
 /// The name under which the agent reports about itself.
@@ -75,22 +81,28 @@ impl Catalog {
         let no_probes = |source| NoProbes { path: root.into(), source };
         let mut catalog = Catalog { folders: BTreeSet::from([root.into()]), ..Catalog::default() };
         let mut installed = BTreeSet::new();
-        let mut folders = BTreeMap::new();
-        for entry in fs::read_dir(root).map_err(no_probes)?.flatten() {
+        let mut folders = BTreeSet::new();
+        for entry in fs::read_dir(root).map_err(no_probes)?.flatten().take(MAX_FILES) {
             let path = entry.path();
             let name = entry.file_name();
             let Some(name) = name.to_str() else { continue };
-            match name.parse::<u32>() {
-                _ if name == EXAMPLES => installed = executables_in(&path),
-                Ok(interval) if INTERVALS.contains(&interval) => {
-                    folders.insert((interval, path.clone()), ());
+            match interval_of(name) {
+                _ if name == EXAMPLES => {
+                    catalog.folders.insert(path.clone());
+                    installed = executables_in(&path);
                 }
-                Ok(_) => catalog.not_run(&path, "an interval is 2 to 86400 seconds"),
-                Err(_) => {}
+                Some(Ok(_)) if folders.len() == MAX_FOLDERS => {
+                    catalog.not_run(&path, format!("more than {MAX_FOLDERS} interval folders"));
+                }
+                Some(Ok(interval)) => {
+                    folders.insert((interval, path));
+                }
+                Some(Err(())) => catalog.not_run(&path, "an interval is 2 to 86400 seconds"),
+                None => {}
             }
         }
         // Shortest first, so that it owns a name that stands in several.
-        for (interval, path) in folders.into_keys() {
+        for (interval, path) in folders {
             catalog.read_folder(&path, interval);
         }
         catalog.disabled = installed
@@ -101,23 +113,29 @@ impl Catalog {
     }
 
     fn not_run(&mut self, path: &Path, why: impl Into<String>) {
-        self.not_run.insert(NotRun { path: path.into(), why: why.into() });
+        if self.not_run.len() < MAX_NOT_RUN {
+            self.not_run.insert(NotRun { path: path.into(), why: why.into() });
+        }
     }
 
     fn read_folder(&mut self, path: &Path, interval: u32) {
-        let folder = match fs::canonicalize(path) {
-            Ok(folder) if folder.is_dir() => folder,
+        match fs::metadata(path) {
+            Ok(folder) if folder.is_dir() => {}
             Ok(_) => return self.not_run(path, "it is not a folder"),
             Err(error) => return self.not_run(path, format!("it cannot be opened: {error}")),
-        };
+        }
         self.folders.insert(path.into());
-        let refused = ownership::check_with_parents(&folder).err();
+        let refused = ownership::check_way(path).err();
         let files = match fs::read_dir(path) {
             Ok(files) => files,
             Err(error) => return self.not_run(path, format!("it cannot be read: {error}")),
         };
-        let mut files: Vec<_> = files.flatten().collect();
-        files.sort_by_key(|file| file.file_name());
+        let mut files: Vec<_> = files.flatten().take(MAX_FILES + 1).collect();
+        if files.len() > MAX_FILES {
+            files.truncate(MAX_FILES);
+            self.not_run(path, format!("of more than {MAX_FILES} files in it some are not run"));
+        }
+        files.sort_by_key(fs::DirEntry::file_name);
         for file in files {
             self.read_file(&file, interval, refused.clone());
         }
@@ -150,16 +168,18 @@ impl Catalog {
         if self.entries.len() == MAX_PROBES {
             return self.not_run(&path, format!("more than {MAX_PROBES} probes"));
         }
+        // Where a link leads is watched too: the file there may be replaced or made executable.
+        if file.file_type().is_ok_and(|kind| kind.is_symlink()) {
+            self.folders.extend(target_folder(&path));
+        }
         match look_at(&path) {
+            Ok(Found::Gone) => {}
             Ok(Found::Program { version, refused: own }) => {
                 let entry =
                     Entry { path, interval, refused: refused.or(own), version: Some(version) };
                 self.entries.insert(name, entry);
             }
-            Ok(Found::NotAProgram { why, watch }) => {
-                self.folders.extend(watch);
-                self.not_run(&path, why);
-            }
+            Ok(Found::NotAProgram { why }) => self.not_run(&path, why),
             Err(why) => {
                 let entry = Entry { path, interval, refused: Some(why), version: None };
                 self.entries.insert(name, entry);
@@ -169,35 +189,66 @@ impl Catalog {
 }
 
 enum Found {
-    Program { version: Version, refused: Option<String> },
-    NotAProgram { why: String, watch: Option<PathBuf> },
+    Program {
+        version: Version,
+        refused: Option<String>,
+    },
+    NotAProgram {
+        why: String,
+    },
+    /// Removed since its folder was read.
+    Gone,
+}
+
+/// The interval that the name of a folder means, `Err` if it is too short or too long; `None` if the
+/// name is no number.
+fn interval_of(name: &str) -> Option<Result<u32, ()>> {
+    let digits = name.strip_prefix(['+', '-']).unwrap_or(name);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    Some(name.parse().ok().filter(|interval| INTERVALS.contains(interval)).ok_or(()))
+}
+
+/// The folder of the file that a link leads to, or would lead to.
+fn target_folder(link: &Path) -> Option<PathBuf> {
+    let target = match fs::canonicalize(link) {
+        Ok(target) => target,
+        Err(_) => link.parent()?.join(fs::read_link(link).ok()?),
+    };
+    target.parent()?.canonicalize().ok()
 }
 
 /// What a path in an interval folder leads to. `Err` if that should be seen as a failing probe.
 fn look_at(path: &Path) -> Result<Found, String> {
-    let target = match fs::canonicalize(path) {
-        Ok(target) => target,
-        Err(error) => {
-            let aim = fs::read_link(path).unwrap_or_default();
-            return Err(format!("it is a link to `{}`: {error}", aim.display()));
-        }
+    let metadata = match fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(_) if is_gone(path) => return Ok(Found::Gone),
+        Err(error) => return Err(unseen(path, &error)),
     };
-    let metadata =
-        fs::metadata(&target).map_err(|error| format!("it cannot be looked at: {error}"))?;
-    if metadata.is_dir() {
-        return Ok(Found::NotAProgram { why: "it is a link to a folder".into(), watch: None });
+    let why = if metadata.is_dir() {
+        "it is a link to a folder"
+    } else if !metadata.is_file() {
+        "it is neither a file nor a link to one"
+    } else if metadata.permissions().mode() & 0o111 == 0 {
+        "it is not executable (chmod +x)"
+    } else {
+        let version = Version::of(&metadata);
+        return Ok(Found::Program { version, refused: ownership::check_way(path).err() });
+    };
+    Ok(Found::NotAProgram { why: why.into() })
+}
+
+fn is_gone(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
+
+/// Why a file cannot be looked at, with the aim of a link.
+fn unseen(path: &Path, error: &io::Error) -> String {
+    match fs::read_link(path) {
+        Ok(aim) => format!("it is a link to `{}`: {error}", aim.display()),
+        Err(_) => format!("it cannot be looked at: {error}"),
     }
-    if !metadata.is_file() {
-        let why = "it is neither a file nor a link to one".into();
-        return Ok(Found::NotAProgram { why, watch: None });
-    }
-    if metadata.permissions().mode() & 0o111 == 0 {
-        // Watched for becoming executable, which is told to those who watch its own folder.
-        let watch = target.parent().map(Path::to_path_buf);
-        return Ok(Found::NotAProgram { why: "it is not executable (chmod +x)".into(), watch });
-    }
-    let version = Version::of(&metadata);
-    Ok(Found::Program { version, refused: ownership::check_with_parents(&target).err() })
 }
 
 impl Version {
@@ -212,19 +263,17 @@ impl Version {
     /// Looks at a program and everything above it, as the catalog does.
     pub fn check_whole(path: &Path) -> Result<Version, String> {
         match look_at(path)? {
+            Found::Gone => Err("there is no such file".into()),
             Found::Program { refused: Some(why), .. } => Err(why),
             Found::Program { version, refused: None } => Ok(version),
-            Found::NotAProgram { why, .. } => Err(why),
+            Found::NotAProgram { why } => Err(why),
         }
     }
 
     /// Looks at a program right before it is run, where a look at the file itself is enough: that the
     /// folders above are in order was seen when the catalog was read.
     pub fn check(path: &Path) -> Result<Version, String> {
-        let metadata = fs::metadata(path).map_err(|error| match fs::read_link(path) {
-            Ok(aim) => format!("it is a link to `{}`: {error}", aim.display()),
-            Err(_) => format!("it cannot be looked at: {error}"),
-        })?;
+        let metadata = fs::metadata(path).map_err(|error| unseen(path, &error))?;
         ownership::check_metadata(path, &metadata)?;
         Ok(Version::of(&metadata))
     }

@@ -2,23 +2,83 @@
 //!
 //! As ssh does it: the file and every folder above it must belong to root or to us and be writable by
 //! nobody else. A sticky folder such as `/tmp` passes, since the entry below it is checked as well.
+//! The same holds for every link on the way and the folder it lies in: who can turn a link elsewhere
+//! decides what is run, and a harmless program of root's in the wrong place is harm enough.
 
-use std::{fs, os::unix::fs::MetadataExt, path::Path};
+use std::{
+    collections::BTreeSet,
+    ffi::OsString,
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Component, Path, PathBuf},
+};
+
+/// Links on the way to a file; the kernel follows as many.
+const MAX_LINKS: usize = 40;
 
 const GROUP_WRITES: u32 = 0o020;
 const OTHERS_WRITE: u32 = 0o002;
 const STICKY: u32 = 0o1000;
 
-/// Checks a file or folder and every folder above it. `path` must have no links left in it.
-pub fn check_with_parents(path: &Path) -> Result<(), String> {
-    path.ancestors().try_for_each(check)
+/// Checks a file or folder, an absolute path, and everything on the way to it.
+pub fn check_way(path: &Path) -> Result<(), String> {
+    let us = Us::now();
+    let mut here = PathBuf::from("/");
+    let mut to_go: Vec<OsString> = parts(path);
+    let mut checked = BTreeSet::new();
+    let mut links = 0;
+    check_one(&here, &us)?;
+    while let Some(part) = to_go.pop() {
+        if part == ".." {
+            here.pop();
+            continue;
+        }
+        here.push(part);
+        if !checked.insert(here.clone()) {
+            continue;
+        }
+        if check_one(&here, &us)?.is_symlink() {
+            links += 1;
+            let target = match fs::read_link(&here) {
+                Ok(target) if links <= MAX_LINKS => target,
+                Ok(_) => return Err(format!("`{}` leads through too many links", path.display())),
+                Err(error) => return Err(unseen(&here, &error)),
+            };
+            // A link is passed again when another one leads over it.
+            checked.remove(&here);
+            match target.is_absolute() {
+                true => here = "/".into(),
+                false => {
+                    here.pop();
+                }
+            }
+            to_go.extend(parts(&target));
+        }
+    }
+    Ok(())
 }
 
-/// Checks one file or folder, following links.
-pub fn check(path: &Path) -> Result<(), String> {
-    let metadata = fs::metadata(path)
-        .map_err(|error| format!("`{}` cannot be looked at: {error}", path.display()))?;
-    judge(&metadata, &Us::now()).map_err(|why| format!("`{}` {why}", path.display()))
+/// The names in a path, the last one first; `..` is one of them.
+fn parts(path: &Path) -> Vec<OsString> {
+    let names = path.components().filter_map(|part| match part {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some("..".into()),
+        _ => None,
+    });
+    let mut names: Vec<OsString> = names.collect();
+    names.reverse();
+    names
+}
+
+/// Checks what lies at this path itself, be it a link.
+fn check_one(path: &Path, us: &Us) -> Result<fs::FileType, String> {
+    let metadata = fs::symlink_metadata(path).map_err(|error| unseen(path, &error))?;
+    judge(&metadata, us).map_err(|why| format!("`{}` {why}", path.display()))?;
+    Ok(metadata.file_type())
+}
+
+fn unseen(path: &Path, error: &std::io::Error) -> String {
+    format!("`{}` cannot be looked at: {error}", path.display())
 }
 
 /// Checks what is known of a file already.
@@ -45,7 +105,8 @@ fn judge(metadata: &fs::Metadata, us: &Us) -> Result<(), String> {
              (chown)"
         ));
     }
-    if metadata.is_dir() && mode & STICKY != 0 {
+    // The mode of a link means nothing.
+    if metadata.is_symlink() || (metadata.is_dir() && mode & STICKY != 0) {
         return Ok(());
     }
     if mode & OTHERS_WRITE != 0 {
@@ -116,17 +177,70 @@ mod tests {
         let file = folder.path().canonicalize().unwrap().join("probe");
         fs::write(&file, "").unwrap();
         let set = |path: &Path, mode| {
-            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap()
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
         };
         set(&file, 0o755);
         set(folder.path(), 0o755);
-        assert_eq!(check_with_parents(&file), Ok(()));
+        assert_eq!(check_way(&file), Ok(()));
         set(&file, 0o757);
-        assert!(check_with_parents(&file).unwrap_err().contains("written by everybody"));
+        assert!(check_way(&file).unwrap_err().contains("written by everybody"));
         set(&file, 0o755);
         set(folder.path(), 0o777);
-        assert!(check_with_parents(&file).unwrap_err().contains("written by everybody"));
+        assert!(check_way(&file).unwrap_err().contains("written by everybody"));
         set(folder.path(), 0o1777);
-        assert_eq!(check_with_parents(&file), Ok(()));
+        assert_eq!(check_way(&file), Ok(()));
+    }
+
+    #[test]
+    fn every_link_on_the_way_lies_where_only_we_can_turn_it() {
+        let base = tempfile::tempdir().unwrap();
+        let base = base.path().canonicalize().unwrap();
+        for folder in ["safe", "open"] {
+            fs::create_dir(base.join(folder)).unwrap();
+        }
+        let file = base.join("safe/probe");
+        fs::write(&file, "").unwrap();
+        let link = |target: &str, at: &str| {
+            std::os::unix::fs::symlink(target, base.join(at)).unwrap();
+            base.join(at)
+        };
+        let hop = link("../safe/probe", "open/hop");
+        let start = link("../open/hop", "safe/start");
+        let folder = link("../safe/../safe", "open/folder");
+        let through = folder.join("probe");
+        for way in [&hop, &start, &through] {
+            assert_eq!(check_way(way), Ok(()), "{}", way.display());
+        }
+        let open = fs::Permissions::from_mode(0o777);
+        fs::set_permissions(base.join("open"), open).unwrap();
+        for way in [&hop, &start, &through] {
+            let why = check_way(way).unwrap_err();
+            assert!(why.contains("/open` may be written by everybody"), "{why}");
+        }
+        assert_eq!(check_way(&file), Ok(()));
+    }
+
+    #[test]
+    fn a_link_to_itself_is_an_error_and_one_used_twice_is_none() {
+        let base = tempfile::tempdir().unwrap();
+        let base = base.path().canonicalize().unwrap();
+        let symlink = std::os::unix::fs::symlink::<PathBuf, PathBuf>;
+        symlink("loop".into(), base.join("loop")).unwrap();
+        assert!(check_way(&base.join("loop")).unwrap_err().contains("too many links"));
+        fs::write(base.join("file"), "").unwrap();
+        symlink(".".into(), base.join("here")).unwrap();
+        assert_eq!(check_way(&base.join("here/here/file")), Ok(()));
+        assert!(check_way(&base.join("gone")).unwrap_err().contains("cannot be looked at"));
+    }
+
+    #[test]
+    fn what_belongs_to_somebody_else_is_refused() {
+        let base = tempfile::tempdir().unwrap();
+        let file = base.path().join("file");
+        fs::write(&file, "").unwrap();
+        if std::os::unix::fs::chown(&file, Some(4242), None).is_ok() {
+            let why = check_way(&file.canonicalize().unwrap()).unwrap_err();
+            assert!(why.contains("belongs to user 4242"), "{why}");
+        }
     }
 }

@@ -9,8 +9,11 @@ use std::{
     fs::File,
     io::{self, Read},
     os::{
-        fd::{AsFd, OwnedFd},
-        unix::process::{CommandExt, ExitStatusExt},
+        fd::OwnedFd,
+        unix::{
+            fs::OpenOptionsExt,
+            process::{CommandExt, ExitStatusExt},
+        },
     },
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -19,12 +22,18 @@ use std::{
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
-    fs::{OFlags, fcntl_getfl, fcntl_setfl},
-    process::{Pid, PidfdFlags, Resource, Rlimit, Signal, kill_process_group, pidfd_open, prlimit},
+    fs::OFlags,
+    process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open},
 };
 use wait4::Wait4;
 
 use super::orphans::{Family, RunId};
+
+mod file_limit;
+mod pipe;
+
+pub use file_limit::raise_file_limit;
+use pipe::Pipe;
 
 /// Standard output that is kept, in bytes.
 pub const MAX_STDOUT: usize = 1 << 20;
@@ -120,11 +129,7 @@ pub struct Undead {
 impl Undead {
     /// Whether it is gone at last.
     pub fn is_gone(&mut self, family: &Family) -> bool {
-        let gone = !matches!(self.child.try_wait(), Ok(None));
-        if gone {
-            family.ended(self.id);
-        }
-        gone
+        family.try_reap(self.id, || !matches!(self.child.try_wait(), Ok(None)))
     }
 }
 
@@ -183,7 +188,7 @@ impl Running {
         let mut child = spawn(&mut command)?;
         let pid = Pid::from_child(&child);
         family.started(id, pid);
-        restore_file_limit(pid);
+        file_limit::restore_file_limit(pid);
         let pipes = child.stdout.take().zip(child.stderr.take());
         let (stdout, stderr) = pipes.expect("both were asked for as pipes");
         let opened = (|| {
@@ -245,7 +250,7 @@ impl Running {
         let mut ended = self.report(End::Exited(0));
         ended.left_open = left_open;
         if let Some(mut child) = self.child.take() {
-            match child.wait4() {
+            match family.reap(self.id, || child.wait4()) {
                 Ok(used) => {
                     ended.end = match (used.status.code(), used.status.signal()) {
                         (Some(code), _) => End::Exited(code),
@@ -257,7 +262,6 @@ impl Running {
                 Err(error) => ended.end = End::NotStarted(error),
             }
         }
-        family.ended(self.id);
         ended
     }
 
@@ -270,10 +274,10 @@ impl Running {
         let dead = term_over || self.exited_by(Instant::now() + KILL_GRACE);
         let mut child = self.child.take()?;
         if !dead {
+            family.give_up(self.id);
             return Some(Undead { child, id: self.id });
         }
-        let _ = child.wait();
-        family.ended(self.id);
+        let _ = family.reap(self.id, || child.wait());
         None
     }
 
@@ -328,51 +332,6 @@ impl Running {
     }
 }
 
-/// One end of a pipe that is read without waiting; the beginning is kept, the rest counted.
-struct Pipe<Source> {
-    /// `None` once the other end is closed.
-    source: Option<Source>,
-    captured: Captured,
-    total: u64,
-}
-
-impl<Source: Read + AsFd> Pipe<Source> {
-    fn new(source: Source) -> io::Result<Pipe<Source>> {
-        fcntl_setfl(&source, fcntl_getfl(&source)? | OFlags::NONBLOCK)?;
-        Ok(Pipe { source: Some(source), captured: Captured::default(), total: 0 })
-    }
-
-    fn is_over(&self) -> bool {
-        self.source.is_none()
-    }
-
-    fn total(&self) -> u64 {
-        self.total
-    }
-
-    /// Reads what is there, at most [`MAX_OUTPUT`] and a bit, so that a flood cannot hold us here.
-    fn drain(&mut self, buffer: &mut [u8], keep: usize) {
-        while let Some(source) = &mut self.source {
-            match source.read(buffer) {
-                Ok(0) => self.source = None,
-                Ok(n) => {
-                    self.total += n as u64;
-                    let captured = &mut self.captured;
-                    let kept = n.min(keep.saturating_sub(captured.kept.len()));
-                    captured.kept.extend_from_slice(&buffer[..kept]);
-                    captured.dropped += (n - kept) as u64;
-                    if self.total > MAX_OUTPUT {
-                        return;
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(_) => self.source = None,
-            }
-        }
-    }
-}
-
 /// Starts the program; a file that is being written at this moment is tried again for a short while.
 fn spawn(command: &mut Command) -> io::Result<Child> {
     let mut tries = 1;
@@ -398,35 +357,16 @@ fn timespec(duration: Duration) -> Timespec {
     }
 }
 
-/// The soft limit of open files that this process was started with, if it was raised since.
-static FILE_LIMIT_OF_PROBES: std::sync::OnceLock<Rlimit> = std::sync::OnceLock::new();
-
-/// Raises the limit of open files for ourselves; probes keep the one they would have had, since some
-/// programs walk through all descriptors that they may have.
-pub fn raise_file_limit(wanted: u64) {
-    let before = rustix::process::getrlimit(Resource::Nofile);
-    let target = before.maximum.map_or(wanted, |maximum| maximum.min(wanted));
-    if before.current.is_some_and(|current| current < target)
-        && rustix::process::setrlimit(
-            Resource::Nofile,
-            Rlimit { current: Some(target), maximum: before.maximum },
-        )
-        .is_ok()
-    {
-        let _ = FILE_LIMIT_OF_PROBES.set(before);
-    }
-}
-
-fn restore_file_limit(pid: Pid) {
-    if let Some(limit) = FILE_LIMIT_OF_PROBES.get() {
-        let _ = prlimit(Some(pid), Resource::Nofile, limit.clone());
-    }
-}
-
 /// The first bytes of a file, for explaining why it cannot be started.
 pub(super) fn head_of(path: &Path, bytes: u64) -> io::Result<Vec<u8>> {
+    // Not waiting for somebody to write into what has become a FIFO.
+    let flags = OFlags::NONBLOCK.bits() as i32;
+    let file = File::options().read(true).custom_flags(flags).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
     let mut head = Vec::new();
-    File::open(path)?.take(bytes).read_to_end(&mut head)?;
+    file.take(bytes).read_to_end(&mut head)?;
     Ok(head)
 }
 

@@ -27,6 +27,8 @@ pub struct Schedule {
     queue: BTreeSet<(Duration, ProbeName)>,
     /// Kept apart from the slots: a probe may be removed and added again during one run.
     running: HashSet<ProbeName>,
+    /// Runs skipped of probes that are not known any more.
+    skipped_before: u64,
 }
 
 #[derive(Debug)]
@@ -77,6 +79,7 @@ impl Schedule {
 
     fn remove(&mut self, name: &ProbeName) {
         if let Some(slot) = self.slots.remove(name) {
+            self.skipped_before += slot.skipped;
             self.queue.remove(&(slot.due, name.clone()));
         }
     }
@@ -125,9 +128,9 @@ impl Schedule {
         self.slots.get(name).map(|slot| (slot.due, slot.skipped))
     }
 
-    /// Runs skipped of all probes that are known.
+    /// Runs skipped of all probes, those that are gone as well.
     pub fn skipped(&self) -> u64 {
-        self.slots.values().map(|slot| slot.skipped).sum()
+        self.skipped_before + self.slots.values().map(|slot| slot.skipped).sum::<u64>()
     }
 
     /// Whether this probe is known.
@@ -151,7 +154,7 @@ fn offset(name: &ProbeName, seed: u64, spread: Duration) -> Duration {
     let mut hasher = DefaultHasher::new();
     (seed, name).hash(&mut hasher);
     let part = hasher.finish() as u32;
-    Duration::from_nanos((spread.as_nanos() * u128::from(part) >> 32) as u64)
+    Duration::from_nanos(((spread.as_nanos() * u128::from(part)) >> 32) as u64)
 }
 
 #[cfg(test)]
