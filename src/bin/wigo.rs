@@ -2,7 +2,7 @@
 
 use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use wigo::{
@@ -72,7 +72,14 @@ fn main() -> ExitCode {
 
 fn run_agent(path: &std::path::Path) -> Result<ExitCode> {
     app::prepare_process();
-    let loaded = config::load(path)?;
+    let loaded = match config::load(path) {
+        // With the lines and carets, as `check-config` shows them.
+        Err(config::LoadError::Invalid(problems)) => {
+            eprint!("{}", problems.render(std::io::stderr().is_terminal()));
+            bail!("`{}` has mistakes, nothing was started", path.display());
+        }
+        read => read?,
+    };
     let log = Log::install(loaded.config.global.debug);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread()
