@@ -1,0 +1,17 @@
+//! The real agent, from outside: the program itself in a folder of its own, asked over its real ports,
+//! with real probes, and treated as badly as the world treats it.
+//!
+//! One module for each boundary. Every test has its own agent, port and folder, so that they run at the
+//! same time. Nothing asserts how long something took: conditions are waited for.
+
+mod harness;
+mod http;
+
+mod abuse;
+mod api;
+mod config;
+mod database;
+mod journal;
+mod lifecycle;
+mod probes;
+mod tls;
