@@ -93,6 +93,7 @@ fn every_route_has_the_fields_and_codes_of_the_original() {
     fields_are_in_order(&agent);
     tree_routes(&agent);
     unknown_things(&agent);
+    trailing_slashes(&agent);
     odd_names(&agent);
     methods(&agent);
     page(&agent);
@@ -235,6 +236,13 @@ fn unknown_things(agent: &Agent) {
         assert_eq!((reply.status, reply.text().trim()), (404, "404 page not found"), "{path}");
         assert!(reply.header("content-type").unwrap().starts_with("text/plain"), "{path}");
     }
+}
+
+fn trailing_slashes(agent: &Agent) {
+    for path in ["/api", "/api/status", "/api/hosts", "/api/hosts/testhost", "/api/logs"] {
+        assert_eq!(agent.get(&format!("{path}/")).status, 200, "{path}/");
+    }
+    assert_eq!(agent.get("/api/logs/?limit=0").text(), "[]");
 }
 
 /// Names that mean something in a URL.
