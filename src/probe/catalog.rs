@@ -87,10 +87,7 @@ impl Catalog {
             let name = entry.file_name();
             let Some(name) = name.to_str() else { continue };
             match interval_of(name) {
-                _ if name == EXAMPLES => {
-                    catalog.folders.insert(path.clone());
-                    installed = executables_in(&path);
-                }
+                _ if name == EXAMPLES => installed = executables_in(&path),
                 Some(Ok(_)) if folders.len() == MAX_FOLDERS => {
                     catalog.not_run(&path, format!("more than {MAX_FOLDERS} interval folders"));
                 }
@@ -168,11 +165,14 @@ impl Catalog {
         if self.entries.len() == MAX_PROBES {
             return self.not_run(&path, format!("more than {MAX_PROBES} probes"));
         }
-        // Where a link leads is watched too: the file there may be replaced or made executable.
-        if file.file_type().is_ok_and(|kind| kind.is_symlink()) {
+        let found = look_at(&path);
+        // Where a link leads is watched as long as there is nothing to run: what is missing may come,
+        // or be made executable. Not longer, since watching costs a wake-up for each run.
+        let runs = matches!(&found, Ok(Found::Program { refused: None, .. }));
+        if !runs && file.file_type().is_ok_and(|kind| kind.is_symlink()) {
             self.folders.extend(target_folder(&path));
         }
-        match look_at(&path) {
+        match found {
             Ok(Found::Gone) => {}
             Ok(Found::Program { version, refused: own }) => {
                 let entry =

@@ -1,50 +1,53 @@
-//! Notices what changes in the probe folders: at once through the kernel, and by looking again now and
+//! Notices what changes in the probe folders: at once through `notify`, and by looking again now and
 //! then, since network file systems do not tell.
 //!
-//! inotify is asked directly and for changes only. Libraries around it ask for opened files as well,
-//! which would wake a thread of theirs for each run of a probe.
+//! An event only means "look again". `notify` tells of every opened file as well, each time a probe is
+//! run from a folder that is watched; such events are dropped, and the catalog names as few folders as
+//! it can, since each of them still costs a wake-up.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    mem::MaybeUninit,
-    os::fd::OwnedFd,
+    fs,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     },
     thread::JoinHandle,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
-use rustix::{
-    event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll},
-    fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags},
+use notify::{
+    Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher,
+    event::{AccessKind, AccessMode},
 };
 
 use super::catalog::{Catalog, NoProbes};
 
-/// Between looks when the kernel says nothing.
-pub const RESCAN: Duration = Duration::from_secs(30);
+/// Between looks when nobody says anything.
+pub const RESCAN: Duration = Duration::from_secs(60);
 /// Changes are looked at when it has been quiet for this long…
 const QUIET: Duration = Duration::from_millis(200);
 /// …but at the latest after so many more of them.
 const MAX_BURST: u32 = 10;
 /// How often the folders are read anew at once, because one was found that was not watched before.
 const MAX_ROUNDS: u32 = 3;
-/// Room for events, in bytes; their number does not matter, only that there are some.
-const EVENT_BYTES: usize = 4096;
 
 /// The thread that watches the probe folders.
 pub struct Watch {
-    alarm: Arc<Alarm>,
+    alarm: SyncSender<Woken>,
+    stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// Wakes the thread.
-struct Alarm {
-    event: OwnedFd,
-    stop: AtomicBool,
+/// What a wait brought.
+#[derive(Clone, Copy, PartialEq)]
+enum Woken {
+    ByChange,
+    ByAlarm,
+    ByTime,
 }
 
 impl Watch {
@@ -55,44 +58,36 @@ impl Watch {
         first: Catalog,
         changed: impl FnMut(Result<Catalog, NoProbes>) + Send + 'static,
     ) -> std::io::Result<Watch> {
-        let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        let alarm = Arc::new(Alarm { event, stop: AtomicBool::new(false) });
+        // One signal that waits is enough: it means "look again", however many changes there were.
+        let (alarm, woken) = sync_channel(1);
+        let stop = Arc::new(AtomicBool::new(false));
         let mut look = Look {
-            inotify: Inotify::new(&root),
+            folders: Folders::new(&root, alarm.clone()),
             told: Told::Catalog(first),
-            alarm: alarm.clone(),
+            woken,
+            stop: stop.clone(),
             root,
             changed,
         };
         let thread =
             std::thread::Builder::new().name("catalog".into()).spawn(move || look.go_on())?;
-        Ok(Watch { alarm, thread: Some(thread) })
+        Ok(Watch { alarm, stop, thread: Some(thread) })
     }
 
     /// Looks again now.
     pub fn look_now(&self) {
-        self.alarm.ring();
+        // Full means that a look is coming anyway.
+        let _ = self.alarm.try_send(Woken::ByAlarm);
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        self.alarm.stop.store(true, Ordering::Release);
-        self.alarm.ring();
+        self.stop.store(true, Ordering::Release);
+        self.look_now();
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
-    }
-}
-
-impl Alarm {
-    fn ring(&self) {
-        // Fails only when it has been rung 2^64 times and nobody heard it.
-        let _ = rustix::io::write(&self.event, &1_u64.to_ne_bytes());
-    }
-
-    fn is_stopped(&self) -> bool {
-        self.stop.load(Ordering::Acquire)
     }
 }
 
@@ -102,19 +97,12 @@ enum Told {
     Error(String),
 }
 
-/// What a wait brought.
-#[derive(PartialEq)]
-enum WokenBy {
-    Change,
-    Alarm,
-    Time,
-}
-
 struct Look<Changed> {
     root: PathBuf,
     told: Told,
-    inotify: Option<Inotify>,
-    alarm: Arc<Alarm>,
+    folders: Folders,
+    woken: Receiver<Woken>,
+    stop: Arc<AtomicBool>,
     changed: Changed,
 }
 
@@ -125,50 +113,39 @@ impl<Changed: FnMut(Result<Catalog, NoProbes>)> Look<Changed> {
         loop {
             let mut woken = self.wait(RESCAN);
             for _ in 0..MAX_BURST {
-                if woken != WokenBy::Change {
+                if woken != Woken::ByChange || self.stop.load(Ordering::Acquire) {
                     break;
                 }
                 woken = self.wait(QUIET);
             }
-            if self.alarm.is_stopped() {
+            if self.stop.load(Ordering::Acquire) {
                 return;
             }
             self.look();
         }
     }
 
-    fn wait(&mut self, limit: Duration) -> WokenBy {
-        let mut fds = vec![PollFd::new(&self.alarm.event, PollFlags::IN)];
-        fds.extend(self.inotify.as_ref().map(|inotify| PollFd::new(&inotify.fd, PollFlags::IN)));
-        let limit = Timespec { tv_sec: limit.as_secs() as _, tv_nsec: limit.subsec_nanos() as _ };
-        if poll(&mut fds, Some(&limit)).is_err() {
-            return WokenBy::Time;
+    fn wait(&mut self, limit: Duration) -> Woken {
+        match self.woken.recv_timeout(limit) {
+            Ok(woken) => woken,
+            Err(RecvTimeoutError::Timeout) => Woken::ByTime,
+            // Not while `folders` holds a sender.
+            Err(RecvTimeoutError::Disconnected) => Woken::ByAlarm,
         }
-        let is_rung = !fds[0].revents().is_empty();
-        let is_changed = self.inotify.as_mut().is_some_and(Inotify::take_changes);
-        if is_rung {
-            let _ = rustix::io::read(&self.alarm.event, &mut [0_u8; 8]);
-            return WokenBy::Alarm;
-        }
-        if is_changed { WokenBy::Change } else { WokenBy::Time }
     }
 
     fn look(&mut self) {
         for _ in 0..MAX_ROUNDS {
             let found = Catalog::read(&self.root);
-            let folders = match &found {
+            let wanted = match &found {
                 Ok(catalog) => catalog.folders.clone(),
                 // Where it will be made again.
-                Err(_) => self
-                    .root
-                    .ancestors()
-                    .skip(1)
-                    .find(|path| path.is_dir())
-                    .into_iter()
-                    .map(Path::to_path_buf)
-                    .collect(),
+                Err(_) => {
+                    let above = self.root.ancestors().skip(1).find(|path| path.is_dir());
+                    above.into_iter().map(Path::to_path_buf).collect()
+                }
             };
-            let is_complete = self.inotify.as_mut().is_none_or(|inotify| inotify.follow(&folders));
+            let is_complete = self.folders.follow(&wanted);
             self.tell(found);
             if is_complete {
                 return;
@@ -195,47 +172,67 @@ impl<Changed: FnMut(Result<Catalog, NoProbes>)> Look<Changed> {
     }
 }
 
-/// The folders that the kernel watches for us.
-struct Inotify {
-    fd: OwnedFd,
-    /// Two paths may lead to one folder and then share a watch.
-    watches: BTreeMap<PathBuf, i32>,
+/// What tells a folder from another one that takes its path, and perhaps its inode.
+type Identity = Option<(u64, u64, Option<SystemTime>)>;
+
+fn identity(path: &Path) -> Identity {
+    let metadata = fs::metadata(path).ok()?;
+    Some((metadata.dev(), metadata.ino(), metadata.created().ok()))
+}
+
+/// The folders that are watched for us.
+struct Folders {
+    /// `None` where the kernel has no watches left to give.
+    watcher: Option<RecommendedWatcher>,
+    /// Each with what tells it from another one that takes its path.
+    watched: BTreeMap<PathBuf, Identity>,
     /// Folders that could not be watched, each said once.
     failed: BTreeSet<PathBuf>,
 }
 
-impl Inotify {
-    fn new(root: &Path) -> Option<Inotify> {
-        let fd = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK);
-        let fd = fd.inspect_err(|error| {
+impl Folders {
+    fn new(root: &Path, alarm: SyncSender<Woken>) -> Folders {
+        let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
+            if is_change(&event) {
+                let _ = alarm.try_send(Woken::ByChange);
+            }
+        });
+        let watcher = watcher.inspect_err(|error| {
             tracing::warn!(
                 "changes in `{}` are noticed only every {} s: {error}",
                 root.display(),
                 RESCAN.as_secs()
             );
         });
-        Some(Inotify { fd: fd.ok()?, watches: BTreeMap::new(), failed: BTreeSet::new() })
+        Folders { watcher: watcher.ok(), watched: BTreeMap::new(), failed: BTreeSet::new() }
     }
 
     /// Watches exactly these folders. False if one was not watched before: it may have changed before
     /// we began to.
-    fn follow(&mut self, folders: &BTreeSet<PathBuf>) -> bool {
-        let kinds = WatchFlags::ATTRIB
-            | WatchFlags::CREATE
-            | WatchFlags::DELETE
-            | WatchFlags::CLOSE_WRITE
-            | WatchFlags::MOVE
-            | WatchFlags::DELETE_SELF
-            | WatchFlags::MOVE_SELF
-            | WatchFlags::ONLYDIR;
-        let before = std::mem::take(&mut self.watches);
+    fn follow(&mut self, wanted: &BTreeSet<PathBuf>) -> bool {
+        let Some(watcher) = &mut self.watcher else { return true };
+        // Several paths may lead to one folder, which has one watch.
+        let resolve = |path: &PathBuf| fs::canonicalize(path).unwrap_or_else(|_| path.clone());
+        let wanted: BTreeSet<PathBuf> = wanted.iter().map(resolve).collect();
         let mut is_complete = true;
-        for folder in folders {
-            // Again for those that are watched: the path may lead to another folder now.
-            match inotify::add_watch(&self.fd, folder, kinds) {
-                Ok(watch) => {
-                    is_complete &= before.get(folder) == Some(&watch);
-                    self.watches.insert(folder.clone(), watch);
+        self.watched.retain(|folder, was| {
+            let keep = wanted.contains(folder) && identity(folder) == *was;
+            if !keep {
+                // Fails for a folder that is gone, which took its watch along.
+                let _ = watcher.unwatch(folder);
+            }
+            keep
+        });
+        self.failed.retain(|folder| wanted.contains(folder));
+        for folder in &wanted {
+            if self.watched.contains_key(folder) {
+                continue;
+            }
+            let now = identity(folder);
+            match watcher.watch(folder, RecursiveMode::NonRecursive) {
+                Ok(()) => {
+                    is_complete = false;
+                    self.watched.insert(folder.clone(), now);
                     self.failed.remove(folder);
                 }
                 Err(error) => {
@@ -245,27 +242,18 @@ impl Inotify {
                 }
             }
         }
-        self.failed.retain(|folder| folders.contains(folder));
-        let in_use: BTreeSet<i32> = self.watches.values().copied().collect();
-        let unused: BTreeSet<i32> =
-            before.into_values().filter(|watch| !in_use.contains(watch)).collect();
-        for watch in unused {
-            // Fails for a folder that is gone, which took its watch along.
-            let _ = inotify::remove_watch(&self.fd, watch);
-        }
         is_complete
     }
+}
 
-    /// Takes all events that wait; whether there was one that means a change.
-    fn take_changes(&mut self) -> bool {
-        let mut buffer = [MaybeUninit::uninit(); EVENT_BYTES];
-        let mut events = inotify::Reader::new(&self.fd, &mut buffer);
-        let mut is_changed = false;
-        while let Ok(event) = events.next() {
-            // The end of a watch is told after what ended it.
-            is_changed |= !event.events().contains(ReadFlags::IGNORED);
+/// Whether an event may mean a change. Of all ways to touch a file without changing it, we are told
+/// with each run.
+fn is_change(event: &notify::Result<Event>) -> bool {
+    match event {
+        Ok(Event { kind: EventKind::Access(kind), .. }) => {
+            *kind == AccessKind::Close(AccessMode::Write)
         }
-        is_changed
+        _ => true,
     }
 }
 

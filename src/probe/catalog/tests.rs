@@ -128,7 +128,7 @@ fn a_link_to_an_interval_folder_is_one() {
 }
 
 #[test]
-fn links_lead_to_probes_and_where_they_lead_is_watched() {
+fn links_lead_to_probes_and_where_something_is_missing_is_watched() {
     let root = Root::new(&["60", "examples", "lib"]);
     let target = root.file("examples/a", 0o755);
     root.link("../examples/a", "60/renamed");
@@ -141,8 +141,8 @@ fn links_lead_to_probes_and_where_they_lead_is_watched() {
     let why = root.refusal("dangling").unwrap();
     assert!(why.contains("`../lib/gone`"), "{why}");
     assert!(root.refusal("loop").unwrap().contains("`loop`"));
-    for folder in ["", "60", "examples", "lib"] {
-        assert!(catalog.folders.contains(&root.path.join(folder)), "{folder}");
+    for (folder, watched) in [("", true), ("60", true), ("lib", true), ("examples", false)] {
+        assert_eq!(catalog.folders.contains(&root.path.join(folder)), watched, "{folder}");
     }
 }
 
