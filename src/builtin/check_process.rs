@@ -123,7 +123,7 @@ mod tests {
 
     fn check(wanted: &[&str], processes: &[&str]) -> Answer {
         let wanted: Vec<_> = wanted.iter().map(|text| Pattern::new(text).unwrap()).collect();
-        judge(&wanted, processes.iter().map(|text| text.to_string()))
+        judge(&wanted, processes.iter().map(std::string::ToString::to_string))
     }
 
     #[test]

@@ -67,6 +67,6 @@ impl Screen {
 /// `error` with all its causes, as one line for a terminal.
 pub fn complaint(error: &(dyn std::error::Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
-    let text = causes.map(|error| error.to_string()).collect::<Vec<_>>().join(": ");
+    let text = causes.map(std::string::ToString::to_string).collect::<Vec<_>>().join(": ");
     format!("wigocli: {}", printable(&text))
 }

@@ -77,7 +77,7 @@ impl<'r> Section<'r> {
             return Vec::new();
         };
         let mut list = Vec::new();
-        for value in entries.iter() {
+        for value in entries {
             match value.get_ref() {
                 DeValue::Table(table) => list.push(read(&entry(Some(table), Some(value.span())))),
                 _ => self.wrong(key, value, &wanted),

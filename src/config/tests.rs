@@ -398,7 +398,7 @@ fn the_sample_shows_every_key() {
 }
 
 fn collect_keys(path: &str, table: &DeTable<'_>, keys: &mut BTreeSet<String>) {
-    for (key, value) in table.iter() {
+    for (key, value) in table {
         let path = join(path, key.get_ref());
         match value.get_ref() {
             DeValue::Table(table) => collect_keys(&path, table, keys),

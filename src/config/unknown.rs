@@ -54,7 +54,7 @@ impl Search<'_> {
             .filter_map(|key| find(table, key))
             .map(|(key, _)| key.get_ref().as_ref())
             .collect();
-        for (name, value) in table.iter() {
+        for (name, value) in table {
             if read.contains(name.get_ref().as_ref()) {
                 self.enter(path, keys, name.get_ref(), value.get_ref());
             } else {

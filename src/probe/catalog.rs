@@ -24,6 +24,8 @@ pub const MAX_FOLDERS: usize = 100;
 pub const MAX_NOT_RUN: usize = 1_000;
 /// Where probes lie that are installed and perhaps not enabled.
 pub const EXAMPLES: &str = "examples";
+/// The executable behind the built-in probes, which is none itself.
+pub const BUILTIN: &str = "wigo-probe";
 /// The name under which the agent reports about itself.
 pub const SELF_PROBE: &str = "wigo";
 
@@ -296,7 +298,7 @@ fn executables_in(folder: &Path) -> BTreeSet<String> {
         .flatten()
         .filter(|file| is_program(&file.path()))
         .filter_map(|file| file.file_name().into_string().ok())
-        .filter(|name| !is_leftover(name) && ProbeName::new(name).is_ok())
+        .filter(|name| name != BUILTIN && !is_leftover(name) && ProbeName::new(name).is_ok())
         .collect()
 }
 

@@ -152,5 +152,5 @@ fn weight(entry: &Entry) -> usize {
     let transition = &entry.transition;
     let probe = transition.probe.as_ref().map_or(0, |name| name.as_str().len());
     let texts = [&transition.group, &transition.host, &transition.message];
-    size_of::<Entry>() + probe + texts.map(|text| text.capacity()).iter().sum::<usize>()
+    size_of::<Entry>() + probe + texts.map(std::string::String::capacity).iter().sum::<usize>()
 }

@@ -6,7 +6,7 @@ use crate::config::parse;
 
 fn check(text: &str, expected: &str) {
     let loaded = parse(text, Path::new("f")).unwrap();
-    let lines: Vec<_> = loaded.warnings.iter().map(|problem| problem.to_string()).collect();
+    let lines: Vec<_> = loaded.warnings.iter().map(std::string::ToString::to_string).collect();
     assert_eq!(lines, [expected]);
 }
 

@@ -18,6 +18,7 @@ use crate::{
         run::{self, End, Ended, Order, Over, Undead},
         schedule::Schedule,
     },
+    status::Status,
     tree::ProbeName,
 };
 
@@ -297,7 +298,9 @@ impl Shared {
                     };
                     state.last.insert(job.name.clone(), last);
                 }
-                let complete = dialect != answer::Dialect::Failure;
+                // A probe that says itself that it could not read everything leaves its services open.
+                let whole = results.first().is_some_and(|own| own.status != Status::ERROR);
+                let complete = dialect != answer::Dialect::Failure && whole;
                 return self.sink.ran(&job.name, results, complete);
             }
         };
