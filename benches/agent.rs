@@ -43,7 +43,8 @@ const ROUNDS: u32 = 6;
 fn main() -> Outcome {
     let wanted: Vec<String> =
         std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    let parts: [(&str, fn() -> Outcome); 5] =
+    type Part = fn() -> Outcome;
+    let parts: [(&str, Part); 5] =
         [("spawn", spawn), ("idle", idle), ("start", start), ("http", http), ("probe", probe)];
     for (name, part) in parts {
         if wanted.is_empty() || wanted.iter().any(|word| word == name) {

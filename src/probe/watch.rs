@@ -45,9 +45,9 @@ pub struct Watch {
 /// What a wait brought.
 #[derive(Clone, Copy, PartialEq)]
 enum Woken {
-    ByChange,
-    ByAlarm,
-    ByTime,
+    Change,
+    Alarm,
+    Timeout,
 }
 
 impl Watch {
@@ -77,7 +77,7 @@ impl Watch {
     /// Looks again now.
     pub fn look_now(&self) {
         // Full means that a look is coming anyway.
-        let _ = self.alarm.try_send(Woken::ByAlarm);
+        let _ = self.alarm.try_send(Woken::Alarm);
     }
 }
 
@@ -113,7 +113,7 @@ impl<Changed: FnMut(Result<Catalog, NoProbes>)> Look<Changed> {
         loop {
             let mut woken = self.wait(RESCAN);
             for _ in 0..MAX_BURST {
-                if woken != Woken::ByChange || self.stop.load(Ordering::Acquire) {
+                if woken != Woken::Change || self.stop.load(Ordering::Acquire) {
                     break;
                 }
                 woken = self.wait(QUIET);
@@ -128,9 +128,9 @@ impl<Changed: FnMut(Result<Catalog, NoProbes>)> Look<Changed> {
     fn wait(&mut self, limit: Duration) -> Woken {
         match self.woken.recv_timeout(limit) {
             Ok(woken) => woken,
-            Err(RecvTimeoutError::Timeout) => Woken::ByTime,
+            Err(RecvTimeoutError::Timeout) => Woken::Timeout,
             // Not while `folders` holds a sender.
-            Err(RecvTimeoutError::Disconnected) => Woken::ByAlarm,
+            Err(RecvTimeoutError::Disconnected) => Woken::Alarm,
         }
     }
 
@@ -194,7 +194,7 @@ impl Folders {
     fn new(root: &Path, alarm: SyncSender<Woken>) -> Folders {
         let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
             if is_change(&event) {
-                let _ = alarm.try_send(Woken::ByChange);
+                let _ = alarm.try_send(Woken::Change);
             }
         });
         let watcher = watcher.inspect_err(|error| {

@@ -271,7 +271,8 @@ fn the_log_can_be_asked_for_a_part() {
     check(LogQuery { after: Some(1), limit: 2, ..all() }, &[2, 3]);
     check(LogQuery { after: Some(u64::MAX), ..all() }, &[]);
 
-    let strings = |names: &[&str]| names.iter().map(std::string::ToString::to_string).collect::<Vec<_>>();
+    let strings =
+        |names: &[&str]| names.iter().map(std::string::ToString::to_string).collect::<Vec<_>>();
     let indexes = store.indexes().unwrap();
     assert_eq!(indexes.groups, strings(&["db", "web"]));
     assert_eq!(indexes.hosts, strings(&["a", "b"]));
