@@ -113,7 +113,7 @@ fn what_cannot_be_told_ends_with_3_and_a_reason() {
     check(&url, "remote nobody", "knows no host `nobody`");
     check(&url, "remote edge probe none", "the host `edge` has no probe `none`");
     check(&url, "nonsense", "unrecognized subcommand 'nonsense'");
-    check(&url, "--config /nowhere/wigo.conf", "`/nowhere/wigo.conf`: No such file");
+    check(&url, "--config /nowhere/wigo.conf", "`/nowhere/wigo.conf` (make one");
     check(&format!("{url}/login"), "", "asks for a login");
     check(&format!("{url}/other"), "", "not of a wigo");
     check("nonsense", "", "begin with http");

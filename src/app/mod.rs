@@ -41,6 +41,8 @@ pub const VERSION: &str = concat!("Wigo v", env!("CARGO_PKG_VERSION"));
 const TASK_GRACE: Duration = Duration::from_secs(3);
 /// For the database to take what waits, at the stop.
 const STORE_GRACE: Duration = Duration::from_secs(5);
+/// The first descriptor after the standard ones.
+const FIRST_FILE: i32 = 3;
 /// Open files wanted, for many connections.
 const OPEN_FILES: u64 = 65_536;
 
@@ -62,6 +64,8 @@ pub enum StartError {
 /// Sets what belongs to the process and not to one agent: once, from `main`.
 pub fn prepare_process() {
     crate::trust::install_provider();
+    // Whoever started us may have left files open; they are not for probes.
+    close_fds::set_fds_cloexec(FIRST_FILE, &[]);
     // What the agent and its probes write is nobody else's to read.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     crate::probe::run::raise_file_limit(OPEN_FILES);

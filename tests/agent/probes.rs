@@ -376,3 +376,29 @@ fn stopping_ends_the_probes_that_run() {
     // Marked with the number of the process that is gone.
     assert_eq!(agent.offspring(), Vec::<String>::new());
 }
+
+#[test]
+fn a_descriptor_that_the_agent_was_given_does_not_reach_its_probes() {
+    let home = Home::new();
+    home.probe(60, "fds", "readlink /proc/self/fd/9 || echo none");
+    home.write_config();
+    // As an init script or a shell with an open file starts it.
+    let mut child = std::process::Command::new("sh")
+        .args(["-c", "exec 9</etc/passwd; exec \"$0\" --config \"$1\""])
+        .arg(env!("CARGO_BIN_EXE_wigo"))
+        .arg(home.config_path())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    // Read from the database, since the port is not known here.
+    let said = || -> rusqlite::Result<String> {
+        let database = rusqlite::Connection::open(home.path("wigo.db"))?;
+        let question = "SELECT message FROM journal WHERE probe = 'fds'";
+        database.query_row(question, [], |row| row.get(0))
+    };
+    wait_until("the probe has run", || said().is_ok());
+    let said = said();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(said.unwrap(), "none");
+}
