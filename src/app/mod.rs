@@ -265,6 +265,9 @@ impl App {
         if let Some(watch) = &self.watch {
             watch.look_now();
         }
+        if let Some(watchman) = &self.watchman {
+            watchman.look_now();
+        }
     }
 
     fn apply(&self, before: &Config, config: Config) {

@@ -36,28 +36,37 @@ const LATE: Duration = Duration::from_secs(5);
 /// The thread that looks, until this is dropped. A thread of its own, since a timer of the runtime
 /// wakes several.
 pub struct Watchman {
-    stop: Option<SyncSender<()>>,
+    /// A word on it means "look now", its end means "stop".
+    ask: Option<SyncSender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Watchman {
     /// Looks once, then every [`TICK`].
     pub fn start(mut own: OwnProbe) -> io::Result<Watchman> {
-        let (stop, stopped) = sync_channel(0);
+        let (ask, asked) = sync_channel(1);
         own.look();
         let work = move || {
-            while stopped.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+            while asked.recv_timeout(TICK) != Err(RecvTimeoutError::Disconnected) {
                 own.look();
             }
         };
         let thread = std::thread::Builder::new().name("own-probe".into()).spawn(work)?;
-        Ok(Watchman { stop: Some(stop), thread: Some(thread) })
+        Ok(Watchman { ask: Some(ask), thread: Some(thread) })
+    }
+
+    /// Looks as soon as possible, because something is known to have changed.
+    pub fn look_now(&self) {
+        if let Some(ask) = &self.ask {
+            // Full means that a look is coming anyway.
+            let _ = ask.try_send(());
+        }
     }
 }
 
 impl Drop for Watchman {
     fn drop(&mut self) {
-        self.stop = None;
+        self.ask = None;
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
