@@ -1,4 +1,7 @@
 //! The agent's own log: lines on standard output and in the log file, which can be opened anew.
+//!
+//! A thread writes them. Whoever logs never waits for a terminal or a pipe that nobody reads: what does
+//! not fit into the queue any more is dropped.
 
 use std::{
     fs::{File, OpenOptions},
@@ -9,12 +12,18 @@ use std::{
 };
 
 use tracing::level_filters::LevelFilter;
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{Registry, fmt, layer::SubscriberExt, reload, util::SubscriberInitExt};
 
-/// The handle that reopens the file and changes the level.
+/// Lines that wait to be written; more are dropped.
+const MAX_WAITING_LINES: usize = 4_096;
+
+/// The handle that reopens the file and changes the level. Lines that wait are written, for a second at
+/// most, when the last clone is dropped.
 #[derive(Clone)]
 pub struct Log {
     output: Output,
+    _thread: Arc<WorkerGuard>,
     level: reload::Handle<LevelFilter, Registry>,
 }
 
@@ -27,13 +36,15 @@ impl Log {
     pub fn install(debug: bool) -> Log {
         let output = Output::default();
         let (filter, level) = reload::Layer::new(level_of(debug));
-        let lines = fmt::layer().with_ansi(false).with_target(false).with_writer({
-            let output = output.clone();
-            move || output.clone()
-        });
+        let (lines, thread) = NonBlockingBuilder::default()
+            .lossy(true)
+            .buffered_lines_limit(MAX_WAITING_LINES)
+            .thread_name("log")
+            .finish(output.clone());
+        let lines = fmt::layer().with_ansi(false).with_target(false).with_writer(lines);
         // Fails only if the process has a log already, as in tests; that one is kept then.
         let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
-        Log { output, level }
+        Log { output, _thread: Arc::new(thread), level }
     }
 
     /// Opens the file, again if it was moved away, or another one. When that fails, what was open stays.

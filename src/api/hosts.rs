@@ -6,14 +6,14 @@ use std::{
 };
 
 use axum::{
-    extract::{Path, RawQuery, State},
+    extract::{RawQuery, State},
     http::{HeaderMap, StatusCode},
     response::Response,
 };
 
 use super::{
     Api,
-    reply::{self, Document},
+    reply::{self, Document, Segments},
     views,
 };
 use crate::tree::{Instance, ProbeName, Tree};
@@ -21,18 +21,13 @@ use crate::tree::{Instance, ProbeName, Tree};
 type Shared = State<Arc<Api>>;
 
 pub async fn tree(State(api): Shared, headers: HeaderMap) -> Response {
-    let document = api.hub.read_version(|tree, version| {
-        api.cache.get(version).unwrap_or_else(|| {
-            let document = Document::of(&views::Wigo::new(&tree.me));
-            api.cache.put(version, document.clone());
-            document
-        })
-    });
-    document.answer(&headers)
+    let snapshot = api.snapshot();
+    let whole = || Document::of(&views::Wigo::new(&snapshot.tree.me));
+    snapshot.whole.get_or_init(whole).answer(&headers)
 }
 
 pub async fn status(State(api): Shared, headers: HeaderMap) -> Response {
-    api.hub.read(|tree| reply::json(&headers, &tree.me.global_status()))
+    reply::json(&headers, &api.snapshot().tree.me.global_status())
 }
 
 pub async fn hosts(State(api): Shared, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
@@ -40,14 +35,13 @@ pub async fn hosts(State(api): Shared, RawQuery(query): RawQuery, headers: Heade
         Ok(wanted) => wanted,
         Err(why) => return reply::refuse(StatusCode::BAD_REQUEST, why),
     };
-    api.hub.read(|tree| {
-        let instances = tree.instances().into_iter();
-        let names: Vec<&str> = instances
-            .filter(|instance| wanted.iter().all(|(key, value)| has_label(instance, key, value)))
-            .map(|instance| instance.host.name.as_str())
-            .collect();
-        reply::json(&headers, &names)
-    })
+    let snapshot = api.snapshot();
+    let instances = snapshot.tree.instances().into_iter();
+    let names: Vec<&str> = instances
+        .filter(|instance| wanted.iter().all(|(key, value)| has_label(instance, key, value)))
+        .map(|instance| instance.host.name.as_str())
+        .collect();
+    reply::json(&headers, &names)
 }
 
 fn has_label(instance: &Instance, key: &str, value: &str) -> bool {
@@ -85,10 +79,10 @@ pub fn query_pairs(query: &str) -> impl Iterator<Item = (String, String)> + '_ {
 
 /// Answers from the instance of this name or uuid, or says that there is none.
 fn with_host(api: &Api, host: &str, answer: impl FnOnce(&Instance) -> Response) -> Response {
-    api.hub.read(|tree| match tree.find(host) {
+    match api.snapshot().tree.find(host) {
         Some(instance) => answer(instance),
         None => reply::refuse(StatusCode::NOT_FOUND, unknown_host(host)),
-    })
+    }
 }
 
 /// The original's words for it.
@@ -96,24 +90,33 @@ pub fn unknown_host(host: &str) -> String {
     format!("Remote wigo {host} not found")
 }
 
-fn unknown_probe(host: &str, probe: &str) -> Response {
+/// The original's words for it.
+pub fn unknown_probe(host: &str, probe: &str) -> Response {
     let why = format!("Probe {probe} not found in remote wigo {host}");
     reply::refuse(StatusCode::NOT_FOUND, why)
 }
 
-pub async fn host(State(api): Shared, Path(host): Path<String>, headers: HeaderMap) -> Response {
+pub async fn host(
+    State(api): Shared,
+    Segments(host): Segments<String>,
+    headers: HeaderMap,
+) -> Response {
     with_host(&api, &host, |instance| reply::json(&headers, &views::Wigo::new(instance)))
 }
 
 pub async fn host_status(
     State(api): Shared,
-    Path(host): Path<String>,
+    Segments(host): Segments<String>,
     headers: HeaderMap,
 ) -> Response {
     with_host(&api, &host, |instance| reply::json(&headers, &instance.global_status()))
 }
 
-pub async fn probes(State(api): Shared, Path(host): Path<String>, headers: HeaderMap) -> Response {
+pub async fn probes(
+    State(api): Shared,
+    Segments(host): Segments<String>,
+    headers: HeaderMap,
+) -> Response {
     with_host(&api, &host, |instance| {
         let names: Vec<&ProbeName> = instance.host.probes.keys().collect();
         reply::json(&headers, &names)
@@ -122,7 +125,7 @@ pub async fn probes(State(api): Shared, Path(host): Path<String>, headers: Heade
 
 pub async fn probe(
     State(api): Shared,
-    Path((host, probe)): Path<(String, String)>,
+    Segments((host, probe)): Segments<(String, String)>,
     headers: HeaderMap,
 ) -> Response {
     with_host(&api, &host, |instance| match instance.host.probes.get(probe.as_str()) {
@@ -133,7 +136,7 @@ pub async fn probe(
 
 pub async fn probe_status(
     State(api): Shared,
-    Path((host, probe)): Path<(String, String)>,
+    Segments((host, probe)): Segments<(String, String)>,
     headers: HeaderMap,
 ) -> Response {
     with_host(&api, &host, |instance| match instance.host.probes.get(probe.as_str()) {
@@ -143,18 +146,22 @@ pub async fn probe_status(
 }
 
 pub async fn groups(State(api): Shared, headers: HeaderMap) -> Response {
-    api.hub.read(|tree| reply::json(&headers, &tree.groups()))
+    reply::json(&headers, &api.snapshot().tree.groups())
 }
 
-pub async fn group(State(api): Shared, Path(group): Path<String>, headers: HeaderMap) -> Response {
-    api.hub.read(|tree| match tree.group(&group) {
+pub async fn group(
+    State(api): Shared,
+    Segments(group): Segments<String>,
+    headers: HeaderMap,
+) -> Response {
+    match api.snapshot().tree.group(&group) {
         Some(found) => reply::json(&headers, &views::Group::new(&found)),
         None => reply::refuse(StatusCode::NOT_FOUND, format!("Group {group} not found")),
-    })
+    }
 }
 
 pub async fn labels(State(api): Shared, headers: HeaderMap) -> Response {
-    api.hub.read(|tree| reply::json(&headers, &count_labels(tree)))
+    reply::json(&headers, &count_labels(&api.snapshot().tree))
 }
 
 /// How many hosts have each value of each label.

@@ -4,7 +4,7 @@ use std::{fmt::Write, sync::Arc};
 
 use axum::{
     extract::State,
-    http::{HeaderMap, header},
+    http::header,
     response::{Html, IntoResponse, Response},
 };
 
@@ -22,8 +22,8 @@ pub async fn style() -> Response {
     (kind, STYLE).into_response()
 }
 
-pub async fn page(State(api): State<Arc<Api>>, _: HeaderMap) -> Response {
-    let page = api.hub.read(render);
+pub async fn page(State(api): State<Arc<Api>>) -> Response {
+    let page = render(&api.snapshot().tree);
     ([(header::CACHE_CONTROL, "no-cache")], Html(page)).into_response()
 }
 

@@ -1,9 +1,9 @@
 //! What happened: the log in all its routes, and the timeline of a host.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
-    extract::{Path, RawQuery, State},
+    extract::{RawQuery, State},
     http::{HeaderMap, StatusCode},
     response::Response,
 };
@@ -12,12 +12,14 @@ use serde::Serialize;
 
 use super::{
     Api,
-    hosts::{query_pairs, unknown_host},
-    reply, views,
+    hosts::{query_pairs, unknown_host, unknown_probe},
+    reply::{self, Segments},
+    views,
 };
 use crate::{
     status::Status,
     store::{LogQuery, Store, StoreError},
+    tree::ProbeName,
 };
 
 type Shared = State<Arc<Api>>;
@@ -35,7 +37,7 @@ pub async fn logs(State(api): Shared, RawQuery(query): RawQuery, headers: Header
 
 pub async fn group_logs(
     State(api): Shared,
-    Path(group): Path<String>,
+    Segments(group): Segments<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
@@ -44,7 +46,7 @@ pub async fn group_logs(
 
 pub async fn group_probe_logs(
     State(api): Shared,
-    Path((group, probe)): Path<(String, String)>,
+    Segments((group, probe)): Segments<(String, String)>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
@@ -53,7 +55,7 @@ pub async fn group_probe_logs(
 
 pub async fn host_logs(
     State(api): Shared,
-    Path(host): Path<String>,
+    Segments(host): Segments<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
@@ -62,7 +64,7 @@ pub async fn host_logs(
 
 pub async fn host_probe_logs(
     State(api): Shared,
-    Path((host, probe)): Path<(String, String)>,
+    Segments((host, probe)): Segments<(String, String)>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
@@ -71,7 +73,7 @@ pub async fn host_probe_logs(
 
 pub async fn probe_logs(
     State(api): Shared,
-    Path(probe): Path<String>,
+    Segments(probe): Segments<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
@@ -94,33 +96,56 @@ async fn answer(
     wanted.host = host.or(wanted.host);
     wanted.group = group.or(wanted.group);
     wanted.probe = probe.or(wanted.probe);
-    if let Some(host) = wanted.host.as_mut()
-        && let Some(name) =
-            api.hub.read(|tree| tree.find(host).map(|found| found.host.name.clone()))
-    {
-        *host = name;
+    let snapshot = api.snapshot();
+    let in_tree = wanted.host.as_deref().and_then(|host| snapshot.tree.find(host));
+    if let Some(found) = in_tree {
+        wanted.host = Some(found.host.name.clone());
     }
-    let in_tree = wanted.host.as_ref().is_none_or(|host| knows(api, host));
+    let (host, probe) = (wanted.host.clone(), wanted.probe.clone());
+    // What is in the tree has a history, if an empty one; of what is gone the log may still know.
+    let expected = in_tree.is_some_and(|found| {
+        probe.as_ref().is_none_or(|probe| found.host.probes.contains_key(probe.as_str()))
+    });
+    let host_expected = in_tree.is_some();
     let found = ask(&api.store, move |store| {
         let found = store.logs(&wanted)?;
-        let known = match &wanted.host {
-            Some(host) if found.is_empty() && !in_tree => store.knows_host(host)?,
-            _ => true,
+        let Some(host) = &wanted.host else { return Ok(Ok(found)) };
+        if !found.is_empty() || expected {
+            return Ok(Ok(found));
+        }
+        if !host_expected && !store.knows_host(host)? {
+            return Ok(Err(Missing::Host));
+        }
+        // Nothing matched: perhaps the time or the page asked for, perhaps there never was such a probe.
+        let ever = LogQuery {
+            host: wanted.host.clone(),
+            group: None,
+            probe: wanted.probe.clone(),
+            since: None,
+            until: None,
+            after: None,
+            limit: 1,
+            offset: 0,
         };
-        Ok(known.then_some(found).ok_or(wanted.host.unwrap_or_default()))
+        let missing = wanted.probe.is_some() && store.logs(&ever)?.is_empty();
+        Ok(if missing { Err(Missing::Probe) } else { Ok(found) })
     });
+    let host = host.unwrap_or_default();
     match found.await {
         Ok(Ok(entries)) => {
             let entries: Vec<_> = entries.iter().map(views::LogEntry::new).collect();
             reply::json(&headers, &entries)
         }
-        Ok(Err(host)) => reply::refuse(StatusCode::NOT_FOUND, unknown_host(&host)),
+        Ok(Err(Missing::Host)) => reply::refuse(StatusCode::NOT_FOUND, unknown_host(&host)),
+        Ok(Err(Missing::Probe)) => unknown_probe(&host, &probe.unwrap_or_default()),
         Err(response) => response,
     }
 }
 
-fn knows(api: &Api, host: &str) -> bool {
-    api.hub.read(|tree| tree.find(host).is_some())
+/// What neither the tree nor the log knows.
+enum Missing {
+    Host,
+    Probe,
 }
 
 pub async fn indexes(State(api): Shared, headers: HeaderMap) -> Response {
@@ -151,6 +176,12 @@ struct Timeline {
     status_at_start: i32,
     history_days: u32,
     changes: Vec<Change>,
+    /// The status of each probe when the span began.
+    probes_at_start: BTreeMap<ProbeName, Status>,
+    /// Nobody watched when the span began.
+    stopped_at_start: bool,
+    /// There were more changes than fit; the last ones are missing.
+    truncated: bool,
 }
 
 #[derive(Serialize)]
@@ -168,7 +199,7 @@ struct Change {
 
 pub async fn timeline(
     State(api): Shared,
-    Path(host): Path<String>,
+    Segments(host): Segments<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
@@ -176,8 +207,8 @@ pub async fn timeline(
         Ok(wanted) => wanted,
         Err(why) => return reply::refuse(StatusCode::BAD_REQUEST, why),
     };
-    let Some(host) = api.hub.read(|tree| tree.find(&host).map(|found| found.host.name.clone()))
-    else {
+    let snapshot = api.snapshot();
+    let Some(host) = snapshot.tree.find(&host).map(|found| found.host.name.clone()) else {
         return reply::refuse(StatusCode::NOT_FOUND, unknown_host(&host));
     };
     let until = wanted.until.unwrap_or_else(Timestamp::now);
@@ -209,6 +240,9 @@ pub async fn timeline(
         status_at_start: found.status_at_start.map_or(-1, |status| status.number().into()),
         history_days: api.config.load().global.status_history_days,
         changes: found.changes.into_iter().map(change).collect(),
+        probes_at_start: found.probes_at_start,
+        stopped_at_start: found.stopped_at_start,
+        truncated: found.truncated,
     };
     reply::json(&headers, &timeline)
 }

@@ -35,7 +35,7 @@ impl Connections {
 
     /// Counts a connection in; `None` when there are too many.
     pub fn admit(&self, address: IpAddr) -> Option<Admitted> {
-        let address = address.to_canonical();
+        let address = caller(address);
         let mut counts = self.counts();
         let of_address = counts.by_address.get(&address).copied().unwrap_or(0);
         let too_many = of_address >= MAX_PER_ADDRESS && !address.is_loopback();
@@ -45,6 +45,17 @@ impl Connections {
         counts.total += 1;
         *counts.by_address.entry(address).or_default() += 1;
         Some(Admitted { counts: self.clone(), address })
+    }
+}
+
+/// Whom an address stands for: a host with IPv6 has a whole /64 to choose from.
+fn caller(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) if !address.is_loopback() => {
+            let network = address.to_bits() & !u128::from(u64::MAX);
+            IpAddr::V6(network.into())
+        }
+        other => other,
     }
 }
 
@@ -77,6 +88,13 @@ mod tests {
         assert!(connections.admit("192.0.2.2".parse().unwrap()).is_some());
         held.pop();
         assert!(connections.admit(mapped).is_some());
+        let own: Vec<_> = (0..MAX_PER_ADDRESS)
+            .map(|n| format!("2001:db8::{n:x}").parse().unwrap())
+            .filter_map(|address| connections.admit(address))
+            .collect();
+        assert!(connections.admit("2001:db8::ffff".parse().unwrap()).is_none(), "the same /64");
+        assert!(connections.admit("2001:db8:0:1::1".parse().unwrap()).is_some());
+        drop(own);
         drop(held);
         assert!(connections.counts().by_address.is_empty());
     }

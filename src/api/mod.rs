@@ -10,7 +10,7 @@ mod schedule;
 pub mod server;
 pub mod views;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
 use axum::{
@@ -26,7 +26,7 @@ use tower_http::{
     compression::{CompressionLayer, predicate::SizeAbove},
 };
 
-use crate::{config::Config, hub::Hub, probe::pool::Pool, store::Store};
+use crate::{config::Config, hub::Hub, probe::pool::Pool, store::Store, tree::Tree};
 
 /// Answers smaller than this are not worth compressing, in bytes.
 const COMPRESS_FROM: u64 = 860;
@@ -37,7 +37,15 @@ pub struct Api {
     pub store: Store,
     pub pool: Arc<Pool>,
     pub config: Arc<ArcSwap<Config>>,
-    cache: reply::Cache,
+    snapshot: Mutex<Option<(u64, Arc<Snapshot>)>>,
+}
+
+/// The tree at one moment, shared by all requests until it changes, so that nothing is rendered while
+/// probes wait for the tree.
+pub struct Snapshot {
+    pub tree: Tree,
+    /// `/api`, rendered by the first who asks.
+    whole: OnceLock<reply::Document>,
 }
 
 impl Api {
@@ -48,7 +56,20 @@ impl Api {
         pool: Arc<Pool>,
         config: Arc<ArcSwap<Config>>,
     ) -> Arc<Api> {
-        Arc::new(Api { hub, store, pool, config, cache: reply::Cache::default() })
+        Arc::new(Api { hub, store, pool, config, snapshot: Mutex::new(None) })
+    }
+
+    /// The tree as it is now.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        let mut held = self.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = held.as_ref().map(|(version, _)| *version);
+        let taken = self.hub.read_version(|tree, version| {
+            (current != Some(version)).then(|| (version, tree.clone()))
+        });
+        if let Some((version, tree)) = taken {
+            *held = Some((version, Arc::new(Snapshot { tree, whole: OnceLock::new() })));
+        }
+        held.as_ref().expect("taken where there was none").1.clone()
     }
 }
 

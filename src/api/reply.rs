@@ -1,14 +1,13 @@
 //! Answers: JSON with an ETag, or a refusal as a sentence.
 
-use std::sync::{Mutex, PoisonError};
-
 use axum::{
     body::Body,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    extract::{FromRequestParts, Path},
+    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -31,7 +30,7 @@ impl Document {
     }
 
     /// The answer to a request with these headers: the document, or 304 if the caller has it.
-    pub fn answer(self, request: &HeaderMap) -> Response {
+    pub fn answer(&self, request: &HeaderMap) -> Response {
         let held = request.get_all(header::IF_NONE_MATCH).iter();
         let fresh = [(header::ETAG, self.tag.clone())];
         let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
@@ -42,7 +41,8 @@ impl Document {
             return (StatusCode::NOT_MODIFIED, fresh).into_response();
         }
         let cache = (header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        ([(header::CONTENT_TYPE, JSON), cache], fresh, Body::from(self.body)).into_response()
+        ([(header::CONTENT_TYPE, JSON), cache], fresh, Body::from(self.body.clone()))
+            .into_response()
     }
 }
 
@@ -57,19 +57,20 @@ pub fn refuse(status: StatusCode, why: impl AsRef<str>) -> Response {
     (status, [(header::CONTENT_TYPE, JSON)], body).into_response()
 }
 
-/// The whole tree as it was rendered last; rendered again only when the tree has changed.
-#[derive(Debug, Default)]
-pub struct Cache(Mutex<Option<(u64, Document)>>);
+/// A part of the path, or a refusal for one that is not UTF-8.
+pub struct Segments<T>(pub T);
 
-impl Cache {
-    /// The document of `version`, if that is the one held.
-    pub fn get(&self, version: u64) -> Option<Document> {
-        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        held.as_ref().filter(|(of, _)| *of == version).map(|(_, document)| document.clone())
-    }
+impl<T, S> FromRequestParts<S> for Segments<T>
+where
+    T: DeserializeOwned + Send,
+    S: Send + Sync,
+{
+    type Rejection = Response;
 
-    /// Keeps the document of `version`.
-    pub fn put(&self, version: u64, document: Document) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((version, document));
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+        match Path::from_request_parts(parts, state).await {
+            Ok(Path(segments)) => Ok(Segments(segments)),
+            Err(_) => Err(refuse(StatusCode::BAD_REQUEST, "the path is not UTF-8")),
+        }
     }
 }

@@ -3,13 +3,17 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, StatusCode},
     response::Response,
 };
 use serde::Serialize;
 
-use super::{Api, hosts::unknown_host, reply};
+use super::{
+    Api,
+    hosts::unknown_host,
+    reply::{self, Segments},
+};
 use crate::probe::pool::{Off, Overview, Scheduled};
 
 /// `GET /api/probes`.
@@ -62,7 +66,7 @@ pub async fn probes(State(api): State<Arc<Api>>, headers: HeaderMap) -> Response
 
 pub async fn of_host(
     State(api): State<Arc<Api>>,
-    Path(host): Path<String>,
+    Segments(host): Segments<String>,
     headers: HeaderMap,
 ) -> Response {
     let found = api.hub.read(|tree| tree.find(&host).map(|found| found.uuid == tree.me.uuid));

@@ -74,7 +74,7 @@ impl Server {
     /// Serves until told to stop, then lets open requests finish for a moment.
     pub async fn serve(self, router: Router, mut stop: Stop) {
         let connections = Connections::default();
-        let graceful = Arc::new(GracefulShutdown::new());
+        let graceful = GracefulShutdown::new();
         let mut pause = ACCEPT_PAUSE.0;
         loop {
             let accepted = tokio::select! {
@@ -98,9 +98,7 @@ impl Server {
                 }
             }
         }
-        if let Some(graceful) = Arc::into_inner(graceful) {
-            let _ = tokio::time::timeout(DRAIN_LIMIT, graceful.shutdown()).await;
-        }
+        let _ = tokio::time::timeout(DRAIN_LIMIT, graceful.shutdown()).await;
     }
 }
 

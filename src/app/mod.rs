@@ -8,7 +8,7 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
     io,
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -37,6 +37,8 @@ use crate::{
 
 /// Name and version, as shown everywhere.
 pub const VERSION: &str = concat!("Wigo v", env!("CARGO_PKG_VERSION"));
+/// For the threads of probes and of the watch at the stop; a dead file system can hold them for ever.
+const THREAD_GRACE: Duration = Duration::from_secs(10);
 /// For the tasks of the runtime at the stop.
 const TASK_GRACE: Duration = Duration::from_secs(3);
 /// For the database to take what waits, at the stop.
@@ -75,6 +77,10 @@ pub fn prepare_process() {
 pub struct App {
     path: PathBuf,
     config: Arc<ArcSwap<Config>>,
+    /// As it was at the start, for what cannot change while running.
+    started_with: Config,
+    /// Held as long as we run, so that nobody else runs under this identity.
+    _identity: identity::Identity,
     log: Log,
     hub: Arc<Hub>,
     store: Store,
@@ -128,7 +134,8 @@ impl App {
         open_log(&log, &config);
         loaded.warnings.warnings().for_each(|warning| tracing::warn!("{warning}"));
         let global = &config.global;
-        let uuid = identity::read_or_make(&global.uuid_file)?;
+        let identity = identity::take(&global.uuid_file)?;
+        let uuid = identity.uuid;
         let first_catalog = Catalog::read(&global.probes_directory)?;
         let tls = match config.http.enabled && config.http.ssl_enabled {
             true => Some(Arc::new(ServerTls::load(&config.http.ssl_cert, &config.http.ssl_key)?)),
@@ -156,6 +163,8 @@ impl App {
         remember(&hub, opened, &first_catalog);
         Ok(App {
             path: config.path.clone(),
+            started_with: config.clone(),
+            _identity: identity,
             config: Arc::new(ArcSwap::from_pointee(config)),
             log,
             hub,
@@ -194,7 +203,8 @@ impl App {
     /// Starts everything that was built.
     pub fn start(&mut self) -> Result<(), StartError> {
         self.hub.handle(Event::Started { message: format!("{VERSION} started") });
-        log_not_run(&self.first_catalog);
+        log_not_run(&Catalog::default(), &self.first_catalog);
+        let mut before = self.first_catalog.clone();
         let first = std::mem::take(&mut self.first_catalog);
         self.pool.set_catalog(first.clone());
         let root = self.config.load().global.probes_directory.clone();
@@ -203,7 +213,8 @@ impl App {
             Ok(catalog) => {
                 trouble.set(|trouble| trouble.probes = None);
                 tracing::info!("the probe folders changed: {} probes", catalog.entries.len());
-                log_not_run(&catalog);
+                log_not_run(&before, &catalog);
+                before.clone_from(&catalog);
                 pool.set_catalog(catalog);
             }
             Err(error) => {
@@ -240,11 +251,11 @@ impl App {
         match config::load(&self.path) {
             Ok(Loaded { config, warnings }) => {
                 warnings.warnings().for_each(|warning| tracing::warn!("{warning}"));
-                for key in before.needs_restart(&config) {
+                for key in self.started_with.needs_restart(&config) {
                     tracing::warn!("{key} has changed and takes effect at the next start");
                 }
                 self.trouble.set(|trouble| trouble.config = None);
-                self.apply(&before, config);
+                self.apply(config);
                 tracing::info!("`{}` was read again", self.path.display());
             }
             Err(error) => {
@@ -270,13 +281,14 @@ impl App {
         }
     }
 
-    fn apply(&self, before: &Config, config: Config) {
+    fn apply(&self, config: Config) {
         open_log(&self.log, &config);
         self.log.set_debug(config.global.debug);
         self.store.set_keep_days(config.global.status_history_days);
         // The state of probes stays where it is, as the database does.
         let mut settings = pool::Settings::of(&config);
-        settings.environment.state_root = pool::Settings::of(before).environment.state_root;
+        settings.environment.state_root =
+            pool::Settings::of(&self.started_with).environment.state_root;
         self.pool.set_settings(settings);
         let (name, group) = (config.global.hostname.clone(), config.global.group.clone());
         self.hub.handle(Event::Named { name, group, labels: config.labels.clone() });
@@ -287,11 +299,13 @@ impl App {
     pub async fn stop(mut self, why: &str) {
         let (watchers, pool) = ((self.watchman.take(), self.watch.take()), self.pool.clone());
         let stopping = tokio::task::spawn_blocking(move || {
-            drop(watchers);
             pool.stop();
+            drop(watchers);
         });
         self.tasks.stop(TASK_GRACE).await;
-        let _ = stopping.await;
+        if tokio::time::timeout(THREAD_GRACE, stopping).await.is_err() {
+            tracing::warn!("a probe or its folder does not let go: left behind");
+        }
         let at = jiff::Timestamp::now();
         self.hub.handle(Event::Stopped { at, message: format!("{VERSION} stopped: {why}") });
         let store = self.store.clone();
@@ -329,20 +343,22 @@ fn open_log(log: &Log, config: &Config) {
         return log.close();
     }
     if let Err((path, error)) = log.open(&config.global.log_file) {
-        tracing::warn!(
-            "no log file, lines go to standard output alone: `{}`: {error}",
-            path.display()
-        );
+        let path = path.display();
+        tracing::warn!("the log file `{path}` cannot be opened, what was open stays: {error}");
     }
 }
 
-fn log_not_run(catalog: &Catalog) {
-    for not_run in &catalog.not_run {
-        tracing::warn!("not run: `{}`: {}", not_run.path.display(), not_run.why);
+/// Says what is not run, as far as it was not said of `before`.
+fn log_not_run(before: &Catalog, now: &Catalog) {
+    // Names of files may hold anything, a line break too.
+    let shown = |path: &Path| path.to_string_lossy().escape_debug().to_string();
+    for not_run in now.not_run.difference(&before.not_run) {
+        tracing::warn!("not run: `{}`: {}", shown(&not_run.path), not_run.why.escape_debug());
     }
-    for entry in catalog.entries.values() {
-        if let Some(why) = &entry.refused {
-            tracing::warn!("refused: `{}`: {why}", entry.path.display());
+    for (name, entry) in &now.entries {
+        let said = before.entries.get(name).and_then(|before| before.refused.as_ref());
+        if let Some(why) = entry.refused.as_ref().filter(|why| said != Some(why)) {
+            tracing::warn!("refused: `{}`: {}", shown(&entry.path), why.escape_debug());
         }
     }
 }

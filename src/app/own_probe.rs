@@ -32,6 +32,8 @@ const TICK: Duration = Duration::from_secs(15);
 const EVERY: Duration = Duration::from_secs(60);
 /// A probe that starts later than this is worth a word.
 const LATE: Duration = Duration::from_secs(5);
+/// How long that is remembered.
+const LATE_FOR: Duration = Duration::from_secs(300);
 
 /// The thread that looks, until this is dropped. A thread of its own, since a timer of the runtime
 /// wakes several.
@@ -81,23 +83,38 @@ pub struct OwnProbe {
     trouble: Trouble,
     name: ProbeName,
     told: Option<(Instant, Status, String)>,
+    late: Option<(Instant, Duration)>,
 }
 
 impl OwnProbe {
     pub(super) fn new(hub: Arc<Hub>, store: Store, pool: Arc<Pool>, trouble: Trouble) -> OwnProbe {
         let name = ProbeName::new(SELF_PROBE).expect("a plain word");
-        OwnProbe { hub, store, pool, trouble, name, told: None }
+        OwnProbe { hub, store, pool, trouble, name, told: None, late: None }
+    }
+
+    /// The worst lateness of the last minutes, so that a probe that is late each minute is one warning
+    /// and not one a minute.
+    fn worst_late(&mut self, now: Duration) -> Duration {
+        let held = self.late.filter(|(at, _)| at.elapsed() < LATE_FOR).map(|(_, late)| late);
+        if held.is_none_or(|held| now >= held) {
+            self.late = Some((Instant::now(), now));
+        }
+        held.unwrap_or_default().max(now)
     }
 
     /// Looks at everything, and tells if there is something to tell.
     pub fn look(&mut self) {
         self.pool.nudge();
         self.hub.check_clock();
-        let lost = self.store.take_lost();
-        if lost > 0 {
-            self.hub.handle(Event::Lost { count: lost });
+        let (mut counters, health) = (self.pool.take_counters(), self.store.health());
+        // Not while nothing can be written: the entry that tells of the loss would push out another.
+        if health.problem.is_none() {
+            let lost = self.store.take_lost();
+            if lost > 0 {
+                self.hub.handle(Event::Lost { count: lost });
+            }
         }
-        let (counters, health) = (self.pool.take_counters(), self.store.health());
+        counters.worst_late = self.worst_late(counters.worst_late);
         let (status, message) = judge(&counters, &health, &self.trouble.get());
         let same = self.told.as_ref().is_some_and(|(at, was, said)| {
             at.elapsed() < EVERY && *was == status && *said == message

@@ -61,7 +61,11 @@ fn main() -> ExitCode {
         Some(Command::Probe(command)) => {
             app::prepare_process();
             let verdict = probe_commands::run(command, arguments.config.as_deref());
-            verdict.map(ExitCode::from).map_err(anyhow::Error::from)
+            Ok(verdict.unwrap_or_else(|error| {
+                eprintln!("{}", wigo::cli::complaint(&error));
+                wigo::cli::Verdict::Unknown
+            }))
+            .map(ExitCode::from)
         }
     };
     result.unwrap_or_else(|error| {
@@ -87,7 +91,10 @@ fn run_agent(path: &std::path::Path) -> Result<ExitCode> {
         .enable_all()
         .build()
         .context("cannot start the threads of the runtime")?;
-    runtime.block_on(serve(loaded, log))
+    let ended = runtime.block_on(serve(loaded, log.clone()));
+    // Threads that are held by a dead file system must not hold us.
+    runtime.shutdown_background();
+    ended
 }
 
 async fn serve(loaded: config::Loaded, log: Log) -> Result<ExitCode> {

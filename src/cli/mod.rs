@@ -44,6 +44,8 @@ pub enum Error {
     NoSuchProbe { probe: String, root: PathBuf },
     #[error("`{}` cannot be a probe: {why}", path.display())]
     BadProbe { path: PathBuf, why: String },
+    #[error("no folder for the state of the probe can be made")]
+    Trial(#[source] io::Error),
     #[error("the probe `{}` cannot be looked at", path.display())]
     ProbeFile { path: PathBuf, source: io::Error },
     #[error(

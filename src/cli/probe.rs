@@ -3,7 +3,10 @@
 use std::{
     cell::RefCell,
     fmt::Write as _,
+    fs,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -12,7 +15,8 @@ use jiff::{Timestamp, tz::TimeZone};
 use serde::Deserialize;
 
 use super::{
-    Error, Verdict, args::Global, client::Client, configured, printable::printable, screen::Screen,
+    Error, Verdict, args::Global, client::Client, configured, printable::printable, repeat,
+    screen::Screen,
 };
 use crate::{
     config::{self, Config, LoadError},
@@ -49,7 +53,16 @@ pub enum Command {
 pub fn run(command: Command, config: Option<&Path>) -> Result<Verdict, Error> {
     let screen = Screen::of_stdout(false);
     match command {
-        Command::Run { probe, interval } => run_one(&probe, interval, config, &screen),
+        Command::Run { probe, interval } => {
+            let family = Arc::new(Family::new());
+            let (runs, config) = (family.clone(), config.map(PathBuf::from));
+            let verdict = repeat::until_interrupted(move |_| {
+                run_one(&probe, interval, config.as_deref(), &screen, &runs)
+            });
+            // Nothing of it goes on when we were interrupted.
+            family.end();
+            verdict
+        }
         Command::List => {
             screen.print(&list(config)?)?;
             Ok(Verdict::Fine)
@@ -74,6 +87,7 @@ fn run_one(
     interval: Option<u32>,
     config: Option<&Path>,
     screen: &Screen,
+    family: &Family,
 ) -> Result<Verdict, Error> {
     let config = read_config(config)?;
     let (path, found_interval) = find(probe, &config)?;
@@ -84,7 +98,7 @@ fn run_one(
     let mut text = format!("{:<13}{}\n", "file", printable(&path.display().to_string()));
     let (answer, ended) = match Version::check_whole(&path) {
         Err(why) => (answer::refused(&about(&name, interval), &why), None),
-        Ok(_) => execute(&name, &path, interval, &config, &mut text),
+        Ok(_) => execute(&name, &path, interval, &config, family, &mut text)?,
     };
     let verdict = describe(&mut text, &answer, ended.as_ref());
     screen.print(&text)?;
@@ -121,44 +135,40 @@ fn execute(
     path: &Path,
     interval: u32,
     config: &Config,
+    family: &Family,
     text: &mut String,
-) -> (Answer, Option<Ended>) {
+) -> Result<(Answer, Option<Ended>), Error> {
     let mut settings = Settings::of(config);
-    if settings.environment.make_state_folder(name).is_err() {
-        // Not the agent's user: the probe remembers nothing from one trial to the next.
-        let user = rustix::process::getuid().as_raw();
-        settings.environment.state_root =
-            std::env::temp_dir().join(format!("wigo-probe-trial-{user}"));
-        let made = settings.environment.make_state_folder(name).is_ok();
-        let _ = writeln!(
-            text,
-            "{:<13}{}",
-            "state",
-            match made {
-                true => settings.environment.state_root.join(name.as_str()).display().to_string(),
-                false => "no folder for it can be made".into(),
-            }
-        );
+    // Only the agent's own user may touch what its probes remember; everybody else tries with nothing.
+    let own = fs::metadata(&settings.environment.state_root)
+        .is_ok_and(|folder| folder.uid() == rustix::process::geteuid().as_raw());
+    let fresh = match own {
+        true => None,
+        false => Some(tempfile::tempdir().map_err(Error::Trial)?),
+    };
+    if let Some(fresh) = &fresh {
+        settings.environment.state_root = fresh.path().into();
+        let _ = writeln!(text, "{:<13}none: a fresh folder, removed afterwards", "state");
     }
+    settings.environment.make_state_folder(name).map_err(Error::Trial)?;
     let order = Order {
         program: path.into(),
         environment: settings.environment.of(name, interval),
         limit: settings.limit(name, interval),
     };
-    let family = Family::new();
     let killed = RefCell::new(None);
-    let ended = match run::run(&order, &family, || {}, |ended| *killed.borrow_mut() = Some(ended)) {
+    let ended = match run::run(&order, family, || {}, |ended| *killed.borrow_mut() = Some(ended)) {
         Over::Ended(ended) => Some(ended),
         Over::Killed(_) => killed.into_inner(),
     };
     family.sweep(true);
-    match ended {
+    Ok(match ended {
         Some(ended) => {
             let answer = answer::understand(&about(name, interval), path, &ended);
             (answer, Some(ended))
         }
         None => (answer::refused(&about(name, interval), "it did not end"), None),
-    }
+    })
 }
 
 /// Draws an answer and says what it means.
@@ -272,11 +282,7 @@ fn list(path: Option<&Path>) -> Result<String, Error> {
         .and_then(|target| Ok(Client::new(target).get_json::<Schedule>("/api/probes")?));
     let (schedule, note) = match asked {
         Ok(schedule) => (schedule, None),
-        Err(error) => {
-            let why = super::complaint(&error);
-            let why = why.trim_start_matches("wigocli: ").to_owned();
-            (on_disk(&config)?, Some(why))
-        }
+        Err(error) => (on_disk(&config)?, Some(error.to_string())),
     };
     let mut text = draw(&schedule, Timestamp::now());
     if let Some(why) = note {

@@ -48,9 +48,11 @@ pub fn until_interrupted(
     let outcome = runtime.block_on(async {
         // Listening begins before the work does, so that no Ctrl-C is missed.
         let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Signal)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signal)?;
         let seen = last.clone();
         tokio::select! {
             _ = interrupt.recv() => Ok(last.get()),
+            _ = terminate.recv() => Ok(last.get()),
             ended = task::spawn_blocking(move || work(&seen)) => ended.expect("the work does not panic"),
         }
     });

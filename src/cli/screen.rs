@@ -64,9 +64,16 @@ impl Screen {
     }
 }
 
+/// The name we were called by.
+fn program() -> String {
+    let called = std::env::args_os().next().unwrap_or_default();
+    let name = std::path::Path::new(&called).file_name().unwrap_or_default();
+    printable(&name.to_string_lossy()).into_owned()
+}
+
 /// `error` with all its causes, as one line for a terminal.
 pub fn complaint(error: &(dyn std::error::Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     let text = causes.map(std::string::ToString::to_string).collect::<Vec<_>>().join(": ");
-    format!("wigocli: {}", printable(&text))
+    format!("{}: {}", program(), printable(&text))
 }

@@ -16,6 +16,9 @@ impl Config {
             ("[Http] Address", self.http.address != new.http.address),
             ("[Http] Port", self.http.port != new.http.port),
             ("[Http] SslEnabled", self.http.ssl_enabled != new.http.ssl_enabled),
+            ("[Http] SslCert", self.http.ssl_cert != new.http.ssl_cert),
+            ("[Http] SslKey", self.http.ssl_key != new.http.ssl_key),
+            ("[Http] Gzip", self.http.gzip != new.http.gzip),
             ("[Probes] MaxConcurrent", self.probes.max_concurrent != new.probes.max_concurrent),
         ];
         changed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()

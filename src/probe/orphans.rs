@@ -150,6 +150,12 @@ impl Family {
         }
     }
 
+    /// Kills all runs of this family and what they left behind.
+    pub fn end(&self) {
+        self.close(Signal::KILL);
+        self.sweep(true);
+    }
+
     /// What the environment of everything that this run starts contains.
     pub(super) fn marker(&self, id: RunId) -> String {
         marker(id)
