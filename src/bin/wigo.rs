@@ -61,11 +61,11 @@ fn main() -> ExitCode {
         Some(Command::Probe(command)) => {
             app::prepare_process();
             let verdict = probe_commands::run(command, arguments.config.as_deref());
-            Ok(verdict.unwrap_or_else(|error| {
+            let verdict = verdict.unwrap_or_else(|error| {
                 eprintln!("{}", wigo::cli::complaint(&error));
                 wigo::cli::Verdict::Unknown
-            }))
-            .map(ExitCode::from)
+            });
+            Ok(verdict.into())
         }
     };
     result.unwrap_or_else(|error| {

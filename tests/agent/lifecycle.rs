@@ -128,7 +128,7 @@ fn a_probe_can_be_tried_before_it_is_installed() {
     check("elsewhere", 0, &["exit 13", "does not apply"]);
     check("slow", 2, &["Probe timeout after 1 s"]);
     check("open", 2, &["not run", "chmod o-w"]);
-    check("missing", 1, &["`missing`", "wigo probe list"]);
+    check("missing", 3, &["`missing`", "wigo probe list"]);
     check("./missing", 2, &["not run"]);
 }
 
@@ -255,4 +255,40 @@ impl Drop for Watching {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+#[test]
+fn an_interrupted_trial_leaves_nothing_running() {
+    let home = Home::new();
+    let script = home.path("slow");
+    let pid_file = home.path("pid");
+    let body = format!("#!/bin/sh\necho $$ > {}\nexec sleep 1000\n", pid_file.display());
+    fs::write(&script, body).unwrap();
+    set_mode(&script, 0o755);
+    home.write_config();
+    let mut trial = Command::new(env!("CARGO_BIN_EXE_wigo"))
+        .arg("--config")
+        .arg(home.config_path())
+        .args(["probe", "run", "--interval", "3600"])
+        .arg(&script)
+        .spawn()
+        .unwrap();
+    let pid = || fs::read_to_string(&pid_file).unwrap_or_default().trim().parse::<u32>().ok();
+    wait_until("the probe runs", || pid().is_some());
+    let ours = Pid::from_child(&trial);
+    kill_process(ours, Signal::INT).unwrap();
+    assert_eq!(trial.wait().unwrap().code(), Some(3));
+    // Gone, or a zombie that waits for whoever adopts orphans here.
+    let state = || fs::read_to_string(format!("/proc/{}/stat", pid().unwrap())).unwrap_or_default();
+    wait_until("the probe is dead", || state().is_empty() || state().contains(") Z "));
+}
+
+#[test]
+fn two_agents_with_one_identity_do_not_run_at_once() {
+    let home = Home::new();
+    let agent = home.start();
+    let second = agent.home.wigo(&[]);
+    assert_eq!(second.status.code(), Some(1));
+    assert!(text_of(&second).contains("another agent with this identity is running"));
+    assert_eq!(agent.get("/healthz").status, 200);
 }
