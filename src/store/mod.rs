@@ -28,8 +28,8 @@ use uuid::Uuid;
 
 pub use crate::hub::Entry;
 use crate::{
-    hub::Journal,
-    tree::{ProbeName, ProbeResult},
+    hub::{Changes, Journal},
+    tree::ProbeResult,
 };
 
 pub use journal::{Indexes, LogQuery, Timeline};
@@ -213,19 +213,10 @@ impl Store {
 }
 
 impl Journal for Store {
-    /// Hands in entries to be written at once. Never waits for the disk.
-    fn append(&self, entries: Vec<Entry>) {
-        self.handle.shared.append(entries);
-    }
-
-    /// Remembers the last result of a probe. Written together with the next entries, at most
-    /// [`RESULT_FLUSH`] later.
-    fn put_result(&self, result: &Arc<ProbeResult>, since: Timestamp) {
-        self.handle.shared.set_result(&result.name, Some((Arc::clone(result), since)));
-    }
-
-    fn remove_result(&self, name: &ProbeName) {
-        self.handle.shared.set_result(name, None);
+    /// Hands in what changed together, to be written in one transaction: at once if there are entries,
+    /// else with the next ones, at most [`RESULT_FLUSH`] later. Never waits for the disk.
+    fn record(&self, changes: Changes) {
+        self.handle.shared.record(changes);
     }
 }
 

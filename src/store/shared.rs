@@ -14,12 +14,12 @@ use rusqlite::Connection;
 use uuid::Uuid;
 
 use super::{
-    Entry, Health, MAX_WAITING_BYTES, MAX_WAITING_ENTRIES, RESULT_FLUSH, Settings, StoreError,
+    Health, MAX_WAITING_BYTES, MAX_WAITING_ENTRIES, RESULT_FLUSH, Settings, StoreError,
     database::MAX_DATABASE_BYTES,
-    queue::{Batch, Change, Queue},
+    queue::{Batch, Queue},
     reader::Reader,
 };
-use crate::tree::ProbeName;
+use crate::hub::Changes;
 
 /// Notes kept for [`Health::notes`].
 const MAX_NOTES: usize = 8;
@@ -133,15 +133,13 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn append(&self, entries: Vec<Entry>) {
-        if !entries.is_empty() {
-            self.lock().queue.append(entries);
+    pub fn record(&self, changes: Changes) {
+        // Results alone wait for the next entry or the clock.
+        let wake = !changes.entries.is_empty();
+        self.lock().queue.record(changes);
+        if wake {
             self.work.notify_one();
         }
-    }
-
-    pub fn set_result(&self, name: &ProbeName, change: Change) {
-        self.lock().queue.set_result(name, change);
     }
 
     pub fn set_keep_days(&self, days: u32) {

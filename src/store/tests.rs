@@ -8,7 +8,7 @@ use super::*;
 use crate::{
     json::Json,
     status::Status,
-    tree::{Kind, Transition},
+    tree::{Kind, ProbeName, Transition},
 };
 
 mod original;
@@ -82,6 +82,30 @@ fn result(name: &str, message: &str) -> Arc<ProbeResult> {
     })
 }
 
+impl Changes {
+    fn entries(entries: Vec<Entry>) -> Changes {
+        Changes { entries, ..Changes::default() }
+    }
+
+    fn result(result: &Arc<ProbeResult>, since: Timestamp) -> Changes {
+        Changes { results: vec![(Arc::clone(result), since)], ..Changes::default() }
+    }
+
+    fn gone(name: &str) -> Changes {
+        Changes { gone: vec![ProbeName::new(name).unwrap()], ..Changes::default() }
+    }
+}
+
+impl Store {
+    fn append(&self, entries: Vec<Entry>) {
+        self.record(Changes::entries(entries));
+    }
+
+    fn put_result(&self, result: &Arc<ProbeResult>, since: Timestamp) {
+        self.record(Changes::result(result, since));
+    }
+}
+
 fn all() -> LogQuery {
     LogQuery { limit: MAX_ROWS, ..LogQuery::default() }
 }
@@ -128,7 +152,7 @@ fn what_was_written_is_there_after_a_restart() {
     store.put_result(&result("load", "high"), time(6));
     store.put_result(&result("gone", "x"), time(6));
     store.put_result(&result("cmk/disk é", "y"), time(7));
-    store.remove_result(&ProbeName::new("gone").unwrap());
+    store.record(Changes::gone("gone"));
     let before = Timestamp::now().as_millisecond();
     store.close(PATIENCE).unwrap();
     store.close(PATIENCE).unwrap();
@@ -205,6 +229,35 @@ fn everything_that_waits_is_one_transaction() {
     assert!(health.bytes > 0 && health.last_commit.is_some() && health.problem.is_none());
     drop(store);
     assert_eq!(open(folder.path()).restored.len(), 100);
+}
+
+#[test]
+fn a_result_is_never_on_the_disk_without_its_transition() {
+    const LAST: i64 = 2_000;
+    let folder = TempDir::new().unwrap();
+    let store = open(folder.path()).store;
+    until("the start is noted", || store.health().commits == 1);
+    let writer = store.clone();
+    let hands_in = std::thread::spawn(move || {
+        for id in 1..=LAST {
+            let results = vec![(result("load", &id.to_string()), time(1))];
+            writer.record(Changes {
+                results,
+                entries: vec![entry(id.unsigned_abs(), 300)],
+                gone: Vec::new(),
+            });
+        }
+    });
+    let connection = rusqlite::Connection::open(folder.path().join("wigo.db")).unwrap();
+    let sql = "SELECT (SELECT max(id) FROM journal), (SELECT max(message) FROM last_result)";
+    until("all is written", || {
+        // What another process would find if we died now.
+        let (id, said): (Option<i64>, Option<String>) =
+            connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        assert_eq!(id.map(|id| id.to_string()), said);
+        id == Some(LAST)
+    });
+    hands_in.join().unwrap();
 }
 
 #[test]
@@ -364,7 +417,7 @@ fn a_timeline_knows_how_it_began() {
 fn bounded_memory_drops_the_oldest_and_counts() {
     let queue = |entries, bytes| {
         let mut queue = queue::Queue::new(entries, bytes);
-        queue.append(entries_of_ten());
+        queue.record(Changes::entries(entries_of_ten()));
         queue
     };
     let waiting = |queue: &mut queue::Queue| -> Vec<u64> {
@@ -381,10 +434,10 @@ fn bounded_memory_drops_the_oldest_and_counts() {
 
     // A batch that fails comes back before what came since, and gives way first.
     let mut again = queue(12, usize::MAX);
-    again.set_result(&ProbeName::new("p").unwrap(), Some((result("p", "old"), time(1))));
+    again.record(Changes::result(&result("p", "old"), time(1)));
     let batch = again.take();
-    again.append(entries(11..=15));
-    again.set_result(&ProbeName::new("p").unwrap(), None);
+    again.record(Changes::entries(entries(11..=15)));
+    again.record(Changes::gone("p"));
     assert_eq!(again.waiting(), 15);
     again.put_back(batch);
     assert_eq!((again.waiting(), again.take_lost()), (12, 3));

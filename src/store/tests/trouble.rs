@@ -181,7 +181,7 @@ fn a_disk_that_does_not_answer_is_told_of() {
     let shared = Shared::new(settings(folder.path()), limits);
     assert_eq!(shared.health().problem, None);
     // The writer took an order and has not come back for the next.
-    shared.append(entries(1..=2));
+    shared.record(Changes::entries(entries(1..=2)));
     let _order = shared.next(Duration::ZERO, false);
     let health = shared.health();
     assert!(health.problem.unwrap().contains("has not answered"));
