@@ -232,32 +232,27 @@ fn everything_that_waits_is_one_transaction() {
 }
 
 #[test]
-fn a_result_is_never_on_the_disk_without_its_transition() {
-    const LAST: i64 = 2_000;
+fn a_result_and_its_transition_go_into_one_transaction() {
+    const LAST: u64 = 20_000;
     let folder = TempDir::new().unwrap();
-    let store = open(folder.path()).store;
-    until("the start is noted", || store.health().commits == 1);
-    let writer = store.clone();
-    let hands_in = std::thread::spawn(move || {
+    let shared = Shared::new(settings(folder.path()), limits());
+    let hand_in = || {
         for id in 1..=LAST {
             let results = vec![(result("load", &id.to_string()), time(1))];
-            writer.record(Changes {
-                results,
-                entries: vec![entry(id.unsigned_abs(), 300)],
-                gone: Vec::new(),
-            });
+            shared.record(Changes { results, ..Changes::entries(entries(id..=id)) });
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(hand_in);
+        // As a writer takes it, whenever it comes.
+        let mut last = None;
+        while last != Some(LAST) {
+            let batch = shared.next(Duration::ZERO, true).batch;
+            let said = batch.results.values().flatten().map(|(result, _)| result.message.clone());
+            last = batch.entries.back().map(|entry| entry.id);
+            assert_eq!(last.map(|id| id.to_string()), said.last());
         }
     });
-    let connection = rusqlite::Connection::open(folder.path().join("wigo.db")).unwrap();
-    let sql = "SELECT (SELECT max(id) FROM journal), (SELECT max(message) FROM last_result)";
-    until("all is written", || {
-        // What another process would find if we died now.
-        let (id, said): (Option<i64>, Option<String>) =
-            connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
-        assert_eq!(id.map(|id| id.to_string()), said);
-        id == Some(LAST)
-    });
-    hands_in.join().unwrap();
 }
 
 #[test]
