@@ -30,6 +30,7 @@ fn limits() -> Limits {
         result_flush: NEVER,
         first_retry: Duration::from_millis(5),
         longest_retry: Duration::from_millis(20),
+        start_lock: Duration::ZERO,
         ..Limits::default()
     }
 }
@@ -106,6 +107,12 @@ impl Store {
     }
 }
 
+/// What the store says about itself: the notes and the problem.
+fn told(store: &Store) -> String {
+    let health = store.health();
+    health.notes.into_iter().map(|note| note.text).chain(health.problem).collect()
+}
+
 fn all() -> LogQuery {
     LogQuery { limit: MAX_ROWS, ..LogQuery::default() }
 }
@@ -127,7 +134,7 @@ fn a_new_database_is_empty_and_private() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("new/folder");
     let opened = open(&path);
-    assert_eq!(opened.notes, Vec::<String>::new());
+    assert_eq!(told(&opened.store), "");
     assert_eq!((opened.next_id, opened.last_seen), (1, None));
     assert_eq!(ids(&opened.store, &all()), Vec::<u64>::new());
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
