@@ -34,14 +34,29 @@ pub struct Entry {
     pub transition: Transition,
 }
 
+/// What one event changed. It is stored together or not at all: a result that outlives a crash without
+/// its transition would hide for good that anything happened.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Changes {
+    /// The last results of probes, and since when their status has been what it is.
+    pub results: Vec<(Arc<ProbeResult>, Timestamp)>,
+    /// Probes whose last result is to be forgotten.
+    pub gone: Vec<ProbeName>,
+    /// In the order of their ids.
+    pub entries: Vec<Entry>,
+}
+
+impl Changes {
+    /// Whether nothing changed.
+    pub fn is_empty(&self) -> bool {
+        self.results.is_empty() && self.gone.is_empty() && self.entries.is_empty()
+    }
+}
+
 /// Where the hub puts what must not be lost. Must not block: the tree waits meanwhile.
 pub trait Journal: Send + Sync + 'static {
-    /// Entries in the order of their ids.
-    fn append(&self, entries: Vec<Entry>);
-    /// The last result of a probe and since when its status has been what it is.
-    fn put_result(&self, result: &Arc<ProbeResult>, since: Timestamp);
-    /// A probe is gone.
-    fn remove_result(&self, name: &ProbeName);
+    /// Stores the changes together.
+    fn record(&self, changes: Changes);
 }
 
 struct State {
@@ -83,21 +98,18 @@ impl Hub {
         let mut state = self.state();
         let transitions = state.tree.apply(event, now);
         state.version += 1;
-        for name in ran {
-            if let Some(probe) = state.tree.me.host.probes.get(&name) {
-                self.journal.put_result(&probe.result, probe.since);
-            }
-        }
+        let known = &state.tree.me.host.probes;
+        let ran = ran.iter().filter_map(|name| known.get(name));
+        let results = ran.map(|probe| (Arc::clone(&probe.result), probe.since)).collect();
         let gone = transitions.iter().filter(|transition| transition.kind == Kind::ProbeGone);
-        for name in gone.filter_map(|transition| transition.probe.as_ref()) {
-            self.journal.remove_result(name);
-        }
+        let gone = gone.filter_map(|transition| transition.probe.clone()).collect();
         let entries = state.number(transitions, now.wall);
-        if entries.is_empty() {
+        let changes = Changes { results, gone, entries: entries.clone() };
+        if changes.is_empty() {
             return;
         }
         // Still under the lock, so that entries reach the journal in the order of their ids.
-        self.journal.append(entries.clone());
+        self.journal.record(changes);
         for entry in entries {
             // Nobody listening is fine.
             let _ = self.live.send(Arc::new(entry));
@@ -167,17 +179,13 @@ mod tests {
     struct Kept(Mutex<Vec<String>>);
 
     impl Journal for Arc<Kept> {
-        fn append(&self, entries: Vec<Entry>) {
-            for entry in entries {
-                let Entry { id, transition, .. } = entry;
-                self.0.lock().unwrap().push(format!("{id} {}", transition.kind.word()));
-            }
-        }
-        fn put_result(&self, result: &Arc<ProbeResult>, _since: Timestamp) {
-            self.0.lock().unwrap().push(format!("put {}", result.name));
-        }
-        fn remove_result(&self, name: &ProbeName) {
-            self.0.lock().unwrap().push(format!("remove {name}"));
+        fn record(&self, changes: Changes) {
+            let results = changes.results.iter().map(|(result, _)| format!("put {}", result.name));
+            let gone = changes.gone.iter().map(|name| format!("remove {name}"));
+            let entry = |entry: &Entry| format!("{} {}", entry.id, entry.transition.kind.word());
+            let said: Vec<String> =
+                results.chain(gone).chain(changes.entries.iter().map(entry)).collect();
+            self.0.lock().unwrap().push(said.join(", "));
         }
     }
 
@@ -205,23 +213,18 @@ mod tests {
     }
 
     #[test]
-    fn results_are_kept_before_the_transitions_that_follow_from_them() {
+    fn what_one_event_changes_is_recorded_together() {
         let (hub, kept) = hub();
         let mut live = hub.listen();
         hub.handle(ran("p", Status::OK));
         hub.handle(ran("p", Status::OK));
         hub.handle(ran("p", Status::CRIT));
         hub.handle(Event::Gone { probe: ProbeName::new("p").unwrap(), why: "removed".into() });
+        // Changes nothing, so the journal is not bothered.
+        hub.handle(Event::Gone { probe: ProbeName::new("p").unwrap(), why: "removed".into() });
         let kept = kept.0.lock().unwrap().clone();
-        let wanted = [
-            "put p",
-            "7 probe_seen",
-            "put p",
-            "put p",
-            "8 probe_changed",
-            "remove p",
-            "9 probe_gone",
-        ];
+        let wanted =
+            ["put p, 7 probe_seen", "put p", "put p, 8 probe_changed", "remove p, 9 probe_gone"];
         assert_eq!(kept, wanted);
         assert_eq!(live.try_recv().unwrap().id, 7);
     }

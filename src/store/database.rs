@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
 use uuid::Uuid;
 
-use super::{LastSeen, results, salvage, schema, trouble::Trouble};
+use super::{LastSeen, Note, results, salvage, schema, trouble::Trouble};
 use crate::tree::ProbeResult;
 
 /// How long a lock of another process is waited for before the batch goes back to memory.
@@ -63,7 +63,7 @@ pub(super) fn fresh_ids_from(now: Timestamp) -> u64 {
 pub(super) struct Begun {
     pub database: Database,
     pub past: Past,
-    pub notes: Vec<String>,
+    pub notes: Vec<Note>,
 }
 
 /// Opens the database, making or bringing it up to date as needed. One that turns out to be damaged, or
@@ -87,14 +87,14 @@ pub(super) fn begin(
     let saved = salvage::carry_over(&broken, &mut begun.database.connection);
     begun.past = begun.database.past(origin)?;
     begun.past.highest = saved.highest.max(begun.past.highest).filter(|_| saved.highest.is_some());
-    begun.notes.push(format!(
+    begun.notes.push(Note::warn(format!(
         "the database `{}` was damaged ({found}); it is set aside as `{}` and a new one was begun; {} \
          log entries and {} results were carried over",
         path.display(),
         broken.display(),
         saved.entries,
         saved.results,
-    ));
+    )));
     Ok(begun)
 }
 

@@ -28,8 +28,9 @@ use uuid::Uuid;
 
 pub use crate::hub::Entry;
 use crate::{
-    hub::Journal,
-    tree::{ProbeName, ProbeResult},
+    hub::{Changes, Journal},
+    status::Status,
+    tree::ProbeResult,
 };
 
 pub use journal::{Indexes, LogQuery, Timeline};
@@ -47,6 +48,9 @@ pub const MAX_ROWS: usize = 10_000;
 pub const QUERY_TIME: Duration = Duration::from_secs(5);
 /// The longest that a result waits before it is written. One wake-up of the writer each.
 pub const RESULT_FLUSH: Duration = Duration::from_secs(60);
+/// How long the start waits for another process that holds the database, such as a backup: without the
+/// past every probe would be seen as for the first time.
+pub const START_LOCK_TIME: Duration = Duration::from_secs(5);
 /// How long [`Store::flush`] waits for the disk.
 pub const FLUSH_TIME: Duration = Duration::from_secs(10);
 
@@ -70,8 +74,6 @@ pub struct Opened {
     pub restored: Vec<(ProbeResult, Timestamp)>,
     /// When the process before this one was last alive; `None` if there was none.
     pub last_seen: Option<LastSeen>,
-    /// What a person should know: a file set aside, rows imported, trouble. Sentences; logged already.
-    pub notes: Vec<String>,
 }
 
 /// The end of the process before this one.
@@ -89,7 +91,7 @@ pub struct Health {
     /// Why nothing can be written at present, and what to do; `None` when all is well.
     pub problem: Option<String>,
     /// What happened to the file since the start that a person should know; the newest few.
-    pub notes: Vec<String>,
+    pub notes: Vec<Note>,
     /// Entries that are not on the disk yet.
     pub waiting: usize,
     /// Entries dropped since the start.
@@ -99,6 +101,25 @@ pub struct Health {
     /// Transactions committed since the start.
     pub commits: u64,
     pub last_commit: Option<Timestamp>,
+}
+
+/// Something that happened to the database. Logged already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// WARN where something was lost or may have been, 150 (information) else.
+    pub status: Status,
+    /// A sentence: what happened, to which file, and what was done about it.
+    pub text: String,
+}
+
+impl Note {
+    fn warn(text: String) -> Note {
+        Note { status: Status::WARN, text }
+    }
+
+    fn info(text: String) -> Note {
+        Note { status: Status::new(150).expect("it is on the scale"), text }
+    }
 }
 
 /// Why the store cannot answer, or has not written.
@@ -136,8 +157,9 @@ impl Drop for Handle {
 }
 
 impl Store {
-    /// Opens the database, or makes it. Never fails: trouble is in [`Store::health`] and in the notes,
-    /// what is handed in meanwhile waits in memory, and the thread goes on trying.
+    /// Opens the database, or makes it. Waits for a lock of another process, at most about
+    /// [`START_LOCK_TIME`]. Never fails: trouble is in [`Store::health`], what is handed in meanwhile
+    /// waits in memory, and the thread goes on trying. Blocks.
     pub fn open(settings: Settings) -> Opened {
         Store::open_with(settings, Limits::default())
     }
@@ -146,14 +168,11 @@ impl Store {
         let shared = Arc::new(Shared::new(settings, limits));
         let (writer, past) = Writer::open(Arc::clone(&shared));
         writer.start();
-        let health = shared.health();
-        let notes = health.notes.into_iter().chain(health.problem).collect();
         Opened {
             store: Store { handle: Arc::new(Handle { shared }) },
             next_id: past.next_id(Timestamp::now()),
             restored: past.results,
             last_seen: past.last_seen,
-            notes,
         }
     }
 
@@ -213,19 +232,10 @@ impl Store {
 }
 
 impl Journal for Store {
-    /// Hands in entries to be written at once. Never waits for the disk.
-    fn append(&self, entries: Vec<Entry>) {
-        self.handle.shared.append(entries);
-    }
-
-    /// Remembers the last result of a probe. Written together with the next entries, at most
-    /// [`RESULT_FLUSH`] later.
-    fn put_result(&self, result: &Arc<ProbeResult>, since: Timestamp) {
-        self.handle.shared.set_result(&result.name, Some((Arc::clone(result), since)));
-    }
-
-    fn remove_result(&self, name: &ProbeName) {
-        self.handle.shared.set_result(name, None);
+    /// Hands in what changed together, to be written in one transaction: at once if there are entries,
+    /// else with the next ones, at most [`RESULT_FLUSH`] later. Never waits for the disk.
+    fn record(&self, changes: Changes) {
+        self.handle.shared.record(changes);
     }
 }
 

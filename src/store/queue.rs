@@ -9,7 +9,10 @@ use std::{
 use jiff::Timestamp;
 
 use super::Entry;
-use crate::tree::{ProbeName, ProbeResult};
+use crate::{
+    hub::Changes,
+    tree::{ProbeName, ProbeResult},
+};
 
 /// The most probes whose result waits. Beyond it a further probe's result is not remembered until the
 /// next one: it is repeated with every run, so nothing is lost for good.
@@ -63,19 +66,25 @@ impl Queue {
         }
     }
 
-    pub fn append(&mut self, entries: Vec<Entry>) {
+    /// Takes over what changed together, so that it is written together.
+    pub fn record(&mut self, changes: Changes) {
+        let Changes { results, gone, entries } = changes;
+        for (result, since) in results {
+            let name = result.name.clone();
+            self.set_result(name, Some((result, since)));
+        }
+        gone.into_iter().for_each(|name| self.set_result(name, None));
         self.bytes += entries.iter().map(weight).sum::<usize>();
         self.waiting.entries.extend(entries);
         self.waiting.handed += 1;
         self.shed();
     }
 
-    pub fn set_result(&mut self, name: &ProbeName, change: Change) {
+    fn set_result(&mut self, name: ProbeName, change: Change) {
         let results = &mut self.waiting.results;
-        if results.len() < MAX_WAITING_RESULTS || results.contains_key(name) {
-            results.insert(name.clone(), change);
+        if results.len() < MAX_WAITING_RESULTS || results.contains_key(&name) {
+            results.insert(name, change);
         }
-        self.waiting.handed += 1;
     }
 
     /// Takes everything, to be followed by [`Queue::written`] or [`Queue::put_back`].

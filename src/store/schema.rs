@@ -5,14 +5,14 @@
 use std::{
     fs::{self, Permissions},
     os::unix::fs::PermissionsExt,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use jiff::Timestamp;
 use rusqlite::{Connection, TransactionBehavior};
 use uuid::Uuid;
 
-use super::{database::beside, original, trouble::Trouble};
+use super::{Note, database::beside, original, trouble::Trouble};
 
 /// Each brings the database from the version that is its index to the next.
 const STEPS: [&str; 1] = ["
@@ -107,13 +107,13 @@ pub(super) fn examine(connection: &Connection, path: &Path) -> Result<Found, Tro
 }
 
 /// Brings a database to [`VERSION`] in one transaction. One that holds data is copied first. Returns
-/// what a person should know of it.
+/// what a person should know of it: not that one of ours was brought up to date.
 pub(super) fn migrate(
     connection: &mut Connection,
     path: &Path,
     found: Found,
     origin: Uuid,
-) -> Result<Vec<String>, Trouble> {
+) -> Result<Vec<Note>, Trouble> {
     let taken = match found {
         Found::Ours(VERSION) => return Ok(Vec::new()),
         Found::Ours(taken) => taken,
@@ -125,7 +125,12 @@ pub(super) fn migrate(
         let _ = fs::set_permissions(path, Permissions::from_mode(0o600));
     }
     if found != Found::Empty {
-        notes.push(copy(connection, path, taken)?);
+        let copy = copy(connection, path, taken)?;
+        tracing::info!(
+            "copied the database `{}` to `{}` before bringing it up to date",
+            path.display(),
+            copy.display()
+        );
     }
     let mut run = || -> rusqlite::Result<()> {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -134,10 +139,11 @@ pub(super) fn migrate(
         }
         if found == Found::Original {
             let (rows, skipped) = original::import(&transaction, origin, Timestamp::now())?;
-            notes.push(format!(
-                "took over {rows} log entries of an earlier wigo from `{}`; {skipped} were skipped",
+            notes.push(Note::info(format!(
+                "took over {rows} log entries of an earlier wigo from `{}`; {skipped} were skipped; \
+                 a copy of it as it was is beside it",
                 path.display()
-            ));
+            )));
         }
         transaction.pragma_update(None, "user_version", VERSION as i64)?;
         transaction.commit()
@@ -147,7 +153,7 @@ pub(super) fn migrate(
 }
 
 /// Copies the database to `<name>.before-v<next version>`, by way of a temporary name.
-fn copy(connection: &Connection, path: &Path, taken: usize) -> Result<String, Trouble> {
+fn copy(connection: &Connection, path: &Path, taken: usize) -> Result<PathBuf, Trouble> {
     let target = beside(path, &format!(".before-v{}", taken + 1));
     let partial = beside(path, ".copying");
     let io = |error: std::io::Error| Trouble::io("copy the database to", &target, &error);
@@ -159,9 +165,5 @@ fn copy(connection: &Connection, path: &Path, taken: usize) -> Result<String, Tr
         Trouble::of("copy, before bringing it up to date,", path, &error)
     })?;
     fs::rename(&partial, &target).map_err(io)?;
-    Ok(format!(
-        "copied the database `{}` to `{}` before bringing it up to date",
-        path.display(),
-        target.display()
-    ))
+    Ok(target)
 }

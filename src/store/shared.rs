@@ -14,12 +14,13 @@ use rusqlite::Connection;
 use uuid::Uuid;
 
 use super::{
-    Entry, Health, MAX_WAITING_BYTES, MAX_WAITING_ENTRIES, RESULT_FLUSH, Settings, StoreError,
+    Health, MAX_WAITING_BYTES, MAX_WAITING_ENTRIES, Note, RESULT_FLUSH, START_LOCK_TIME, Settings,
+    StoreError,
     database::MAX_DATABASE_BYTES,
-    queue::{Batch, Change, Queue},
+    queue::{Batch, Queue},
     reader::Reader,
 };
-use crate::tree::ProbeName;
+use crate::{hub::Changes, status::Status};
 
 /// Notes kept for [`Health::notes`].
 const MAX_NOTES: usize = 8;
@@ -34,6 +35,8 @@ pub(super) struct Limits {
     /// The pause after a failure; doubled with each, up to the longest.
     pub first_retry: Duration,
     pub longest_retry: Duration,
+    /// How long the start waits for a lock of another process.
+    pub start_lock: Duration,
     /// A writer that is at one round for longer is told of.
     pub slow_round: Duration,
 }
@@ -47,6 +50,7 @@ impl Default for Limits {
             result_flush: RESULT_FLUSH,
             first_retry: Duration::from_secs(1),
             longest_retry: Duration::from_secs(30),
+            start_lock: START_LOCK_TIME,
             slow_round: Duration::from_secs(10),
         }
     }
@@ -133,15 +137,13 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn append(&self, entries: Vec<Entry>) {
-        if !entries.is_empty() {
-            self.lock().queue.append(entries);
+    pub fn record(&self, changes: Changes) {
+        // Results alone wait for the next entry or the clock.
+        let wake = !changes.entries.is_empty();
+        self.lock().queue.record(changes);
+        if wake {
             self.work.notify_one();
         }
-    }
-
-    pub fn set_result(&self, name: &ProbeName, change: Change) {
-        self.lock().queue.set_result(name, change);
     }
 
     pub fn set_keep_days(&self, days: u32) {
@@ -301,9 +303,19 @@ impl Shared {
         }
     }
 
-    pub fn add_notes(&self, notes: Vec<String>) {
+    /// What was wrong is over, though nothing was written yet.
+    pub fn clear_problem(&self) {
+        self.lock().health.problem = None;
+    }
+
+    pub fn add_notes(&self, notes: Vec<Note>) {
         // Not under the lock: who hands in must not wait for the log either.
-        notes.iter().for_each(|note| tracing::warn!("{note}"));
+        for Note { status, text } in &notes {
+            match *status >= Status::WARN {
+                true => tracing::warn!("{text}"),
+                false => tracing::info!("{text}"),
+            }
+        }
         let kept = &mut self.lock().health.notes;
         kept.extend(notes);
         let surplus = kept.len().saturating_sub(MAX_NOTES);

@@ -8,7 +8,7 @@ use super::*;
 use crate::{
     json::Json,
     status::Status,
-    tree::{Kind, Transition},
+    tree::{Kind, ProbeName, Transition},
 };
 
 mod original;
@@ -30,6 +30,7 @@ fn limits() -> Limits {
         result_flush: NEVER,
         first_retry: Duration::from_millis(5),
         longest_retry: Duration::from_millis(20),
+        start_lock: Duration::ZERO,
         ..Limits::default()
     }
 }
@@ -82,6 +83,36 @@ fn result(name: &str, message: &str) -> Arc<ProbeResult> {
     })
 }
 
+impl Changes {
+    fn entries(entries: Vec<Entry>) -> Changes {
+        Changes { entries, ..Changes::default() }
+    }
+
+    fn result(result: &Arc<ProbeResult>, since: Timestamp) -> Changes {
+        Changes { results: vec![(Arc::clone(result), since)], ..Changes::default() }
+    }
+
+    fn gone(name: &str) -> Changes {
+        Changes { gone: vec![ProbeName::new(name).unwrap()], ..Changes::default() }
+    }
+}
+
+impl Store {
+    fn append(&self, entries: Vec<Entry>) {
+        self.record(Changes::entries(entries));
+    }
+
+    fn put_result(&self, result: &Arc<ProbeResult>, since: Timestamp) {
+        self.record(Changes::result(result, since));
+    }
+}
+
+/// What the store says about itself: the notes and the problem.
+fn told(store: &Store) -> String {
+    let health = store.health();
+    health.notes.into_iter().map(|note| note.text).chain(health.problem).collect()
+}
+
 fn all() -> LogQuery {
     LogQuery { limit: MAX_ROWS, ..LogQuery::default() }
 }
@@ -103,7 +134,7 @@ fn a_new_database_is_empty_and_private() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("new/folder");
     let opened = open(&path);
-    assert_eq!(opened.notes, Vec::<String>::new());
+    assert_eq!(told(&opened.store), "");
     assert_eq!((opened.next_id, opened.last_seen), (1, None));
     assert_eq!(ids(&opened.store, &all()), Vec::<u64>::new());
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
@@ -128,7 +159,7 @@ fn what_was_written_is_there_after_a_restart() {
     store.put_result(&result("load", "high"), time(6));
     store.put_result(&result("gone", "x"), time(6));
     store.put_result(&result("cmk/disk é", "y"), time(7));
-    store.remove_result(&ProbeName::new("gone").unwrap());
+    store.record(Changes::gone("gone"));
     let before = Timestamp::now().as_millisecond();
     store.close(PATIENCE).unwrap();
     store.close(PATIENCE).unwrap();
@@ -205,6 +236,30 @@ fn everything_that_waits_is_one_transaction() {
     assert!(health.bytes > 0 && health.last_commit.is_some() && health.problem.is_none());
     drop(store);
     assert_eq!(open(folder.path()).restored.len(), 100);
+}
+
+#[test]
+fn a_result_and_its_transition_go_into_one_transaction() {
+    const LAST: u64 = 20_000;
+    let folder = TempDir::new().unwrap();
+    let shared = Shared::new(settings(folder.path()), limits());
+    let hand_in = || {
+        for id in 1..=LAST {
+            let results = vec![(result("load", &id.to_string()), time(1))];
+            shared.record(Changes { results, ..Changes::entries(entries(id..=id)) });
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(hand_in);
+        // As a writer takes it, whenever it comes.
+        let mut last = None;
+        while last != Some(LAST) {
+            let batch = shared.next(Duration::ZERO, true).batch;
+            let said = batch.results.values().flatten().map(|(result, _)| result.message.clone());
+            last = batch.entries.back().map(|entry| entry.id);
+            assert_eq!(last.map(|id| id.to_string()), said.last());
+        }
+    });
 }
 
 #[test]
@@ -364,7 +419,7 @@ fn a_timeline_knows_how_it_began() {
 fn bounded_memory_drops_the_oldest_and_counts() {
     let queue = |entries, bytes| {
         let mut queue = queue::Queue::new(entries, bytes);
-        queue.append(entries_of_ten());
+        queue.record(Changes::entries(entries_of_ten()));
         queue
     };
     let waiting = |queue: &mut queue::Queue| -> Vec<u64> {
@@ -381,10 +436,10 @@ fn bounded_memory_drops_the_oldest_and_counts() {
 
     // A batch that fails comes back before what came since, and gives way first.
     let mut again = queue(12, usize::MAX);
-    again.set_result(&ProbeName::new("p").unwrap(), Some((result("p", "old"), time(1))));
+    again.record(Changes::result(&result("p", "old"), time(1)));
     let batch = again.take();
-    again.append(entries(11..=15));
-    again.set_result(&ProbeName::new("p").unwrap(), None);
+    again.record(Changes::entries(entries(11..=15)));
+    again.record(Changes::gone("p"));
     assert_eq!(again.waiting(), 15);
     again.put_back(batch);
     assert_eq!((again.waiting(), again.take_lost()), (12, 3));

@@ -9,9 +9,22 @@ use rusqlite::ErrorCode;
 pub(super) enum Trouble {
     /// What is in the file makes no sense: it has to be set aside. Holds what was found.
     Damaged(String),
-    /// It may pass; the sentence says what to do about it. With `check` the file has to be looked over
-    /// before anything is written again, since a failed write may have left anything behind.
-    Passing { sentence: String, check: bool },
+    /// It may pass; the sentence says what to do about it.
+    Passing { sentence: String, cause: Cause },
+}
+
+/// What kind of trouble it is that may pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// Another process holds a lock.
+    Locked,
+    /// The disk is full, or the database has grown to its limit.
+    Full,
+    /// The disk failed: the file has to be looked over before anything is written again, since a failed
+    /// write may have left anything behind.
+    Disk,
+    /// Something else.
+    Other,
 }
 
 impl Trouble {
@@ -21,14 +34,11 @@ impl Trouble {
         if matches!(code, Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)) {
             return Trouble::Damaged(error.to_string());
         }
-        Trouble::Passing {
-            sentence: format!(
-                "cannot {doing} the database `{}`: {error}; {}",
-                path.display(),
-                advice(code)
-            ),
-            check: code == Some(ErrorCode::SystemIoFailure),
-        }
+        let cause = cause(error);
+        let advice = advice(cause, code);
+        let path = path.display();
+        let sentence = format!("cannot {doing} the database `{path}`: {error}; {advice}");
+        Trouble::Passing { sentence, cause }
     }
 
     /// An error of the file system.
@@ -40,30 +50,51 @@ impl Trouble {
         ))
     }
 
+    /// Whether it may pass and has this cause.
+    pub fn is(&self, wanted: Cause) -> bool {
+        matches!(self, Trouble::Passing { cause, .. } if *cause == wanted)
+    }
+
     /// Trouble that may pass, in words.
     pub fn passing(sentence: String) -> Trouble {
-        Trouble::Passing { sentence, check: false }
+        Trouble::Passing { sentence, cause: Cause::Other }
     }
 }
 
-fn advice(code: Option<ErrorCode>) -> &'static str {
-    match code {
-        Some(ErrorCode::DiskFull) => {
+fn cause(error: &rusqlite::Error) -> Cause {
+    let extended = error.sqlite_error().map(|error| error.extended_code);
+    // The index of the log is made larger before it is used, so nothing was written by halves.
+    if extended == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE) {
+        return Cause::Full;
+    }
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy) => Cause::Locked,
+        Some(ErrorCode::DiskFull) => Cause::Full,
+        Some(ErrorCode::SystemIoFailure) => Cause::Disk,
+        _ => Cause::Other,
+    }
+}
+
+fn advice(cause: Cause, code: Option<ErrorCode>) -> &'static str {
+    match cause {
+        Cause::Full => {
             "free space on that disk, or keep fewer days if it is the database that has grown too \
              large; writing goes on by itself then"
         }
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+        Cause::Locked => {
             "another process holds it (`fuser -v` on the file shows which); writing goes on when it \
              lets go"
         }
-        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
-            "the file and its folder must exist and the user that runs wigo must be able to write \
-             them, on a disk that is not read-only"
-        }
-        Some(ErrorCode::SystemIoFailure) => {
+        Cause::Disk => {
             "the disk or its file system fails (the kernel log says more); it is tried again"
         }
-        _ => "it is tried again",
+        Cause::Other => match code {
+            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
+                "the file and its folder must exist and the user that runs wigo must be able to \
+                 write them, on a disk that is not read-only"
+            }
+            _ => "it is tried again",
+        },
     }
 }
 
@@ -80,10 +111,11 @@ mod tests {
     fn errors_are_sorted_by_what_follows_from_them() {
         assert!(matches!(of(rusqlite::ffi::SQLITE_CORRUPT), Trouble::Damaged(_)));
         assert!(matches!(of(rusqlite::ffi::SQLITE_NOTADB), Trouble::Damaged(_)));
-        let check = |code| matches!(of(code), Trouble::Passing { check: true, .. });
-        assert!(check(rusqlite::ffi::SQLITE_IOERR_FSYNC));
-        assert!(!check(rusqlite::ffi::SQLITE_FULL));
-        assert!(!check(rusqlite::ffi::SQLITE_BUSY));
+        assert!(of(rusqlite::ffi::SQLITE_IOERR_FSYNC).is(Cause::Disk));
+        assert!(of(rusqlite::ffi::SQLITE_IOERR_SHMSIZE).is(Cause::Full));
+        assert!(of(rusqlite::ffi::SQLITE_FULL).is(Cause::Full));
+        assert!(of(rusqlite::ffi::SQLITE_BUSY).is(Cause::Locked));
+        assert!(of(rusqlite::ffi::SQLITE_READONLY).is(Cause::Other));
     }
 
     #[test]

@@ -13,18 +13,21 @@ use jiff::Timestamp;
 use rusqlite::TransactionBehavior;
 
 use super::{
+    Note,
     database::{self, Begun, Database, Past, set_meta},
     journal,
     queue::Batch,
     results,
     shared::{Order, Shared, Stop},
-    trouble::Trouble,
+    trouble::{Cause, Trouble},
 };
 
 /// Without anything to write, this often is noted that the process is alive.
 const ALIVE_EVERY: Duration = Duration::from_secs(60);
 /// How often old entries are looked for.
 const PURGE_EVERY: Duration = Duration::from_secs(3600);
+/// The pause between attempts while the start waits for a lock.
+const RETRY_AT_START: Duration = Duration::from_millis(50);
 /// The pause between attempts while a stop waits for the disk.
 const RETRY_AT_STOP: Duration = Duration::from_millis(100);
 /// How much further than the monotonic clock the wall clock may have run since the start before entries
@@ -69,14 +72,39 @@ impl Writer {
             purged: None,
             started: (Instant::now(), Timestamp::now()),
         };
-        let past = match writer.connect() {
+        let past = match writer.first_connect() {
             Ok(past) => past,
             Err(trouble) => {
                 writer.failed(trouble);
+                writer.shared.add_notes(vec![Note::warn(format!(
+                    "the database `{}` could not be read at the start: every probe counts as seen \
+                     for the first time, and whether the last stop was meant is not known",
+                    writer.shared.path.display()
+                ))]);
                 Past::default()
             }
         };
         (writer, past)
+    }
+
+    /// Connects, waiting for a lock of another process for a while.
+    fn first_connect(&mut self) -> Result<Past, Trouble> {
+        let deadline = Instant::now() + self.shared.limits.start_lock;
+        loop {
+            match self.connect() {
+                Err(Trouble::Passing { sentence, cause: Cause::Locked })
+                    if Instant::now() < deadline =>
+                {
+                    self.shared.set_problem(sentence);
+                    // Most locks were waited for in there already, but not all of them.
+                    thread::sleep(RETRY_AT_START);
+                }
+                outcome => {
+                    self.shared.clear_problem();
+                    return outcome;
+                }
+            }
+        }
     }
 
     /// Starts the thread.
@@ -139,11 +167,11 @@ impl Writer {
     fn prepare(&mut self) -> Result<(), Trouble> {
         if self.database.as_ref().is_some_and(|database| !database.is_in_place()) {
             self.database = None;
-            self.shared.add_notes(vec![format!(
+            self.shared.add_notes(vec![Note::warn(format!(
                 "the database `{}` was removed or replaced while it was in use; what it held is gone \
                  from here, new entries go to the file that is there now",
                 self.shared.path.display()
-            )]);
+            ))]);
         }
         if self.database.is_none() {
             self.connect()?;
@@ -249,8 +277,8 @@ impl Writer {
                 // At once, unless the new one is damaged as well.
                 before.map_or(Duration::ZERO, |_| pause)
             }
-            Trouble::Passing { sentence, check } => {
-                self.check |= check;
+            Trouble::Passing { sentence, cause } => {
+                self.check |= cause == Cause::Disk;
                 self.shared.set_problem(sentence);
                 pause
             }

@@ -29,7 +29,9 @@ fn the_log_of_an_original_is_taken_over_once() {
     let opened =
         Store::open_with(Settings { keep_days: 36_500, ..settings(folder.path()) }, limits());
     assert_eq!((opened.next_id, opened.last_seen), (5, None));
-    assert!(opened.notes.iter().any(|note| note.contains("took over 4 log entries")));
+    let [note] = &opened.store.health().notes[..] else { panic!("{}", told(&opened.store)) };
+    assert!(note.text.contains("took over 4 log entries"), "{note:?}");
+    assert_eq!(note.status.number(), 150);
 
     let entries = opened.store.logs(&LogQuery { after: Some(0), ..all() }).unwrap();
     let number = |status: Option<Status>| status.map(Status::number);
@@ -56,7 +58,7 @@ fn the_log_of_an_original_is_taken_over_once() {
     opened.store.close(PATIENCE).unwrap();
 
     let again = open(folder.path());
-    assert_eq!((again.next_id, again.notes), (5, vec![]));
+    assert_eq!((again.next_id, told(&again.store).as_str()), (5, ""));
     let copy = folder.path().join("wigo.db.before-v1");
     assert_eq!(std::fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
     for path in [copy, folder.path().join("wigo.db")] {
@@ -77,7 +79,8 @@ fn a_database_of_another_program_is_left_alone() {
     drop(connection);
     let before = std::fs::read(folder.path().join("wigo.db")).unwrap();
     let opened = open(folder.path());
-    assert!(opened.notes.concat().contains("tables of another program"), "{:?}", opened.notes);
+    let told = told(&opened.store);
+    assert!(told.contains("tables of another program"), "{told}");
     opened.store.append(entries(1..=1));
     let error = opened.store.close(Duration::ZERO).unwrap_err();
     assert!(matches!(error, StoreError::NotWritten { waiting: 1, .. }), "{error}");

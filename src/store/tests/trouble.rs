@@ -75,7 +75,7 @@ fn a_start_against_a_lock_catches_up() {
         .execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; DELETE FROM last_result")
         .unwrap();
     let opened = open(folder.path());
-    assert!(opened.notes.concat().contains("another process holds it"), "{:?}", opened.notes);
+    assert!(told(&opened.store).contains("another process holds it"), "{}", told(&opened.store));
     assert!(matches!(opened.store.indexes(), Err(StoreError::Unavailable { .. })));
     assert!(opened.next_id > 2_000);
     opened.store.append(entries(opened.next_id..=opened.next_id));
@@ -85,6 +85,29 @@ fn a_start_against_a_lock_catches_up() {
     opened.store.close(PATIENCE).unwrap();
     let again = open(folder.path());
     assert_eq!((again.next_id, again.restored.len()), (opened.next_id + 1, 3));
+}
+
+#[test]
+fn a_start_waits_for_a_lock_to_be_let_go_of() {
+    let folder = TempDir::new().unwrap();
+    filled(folder.path());
+    let other = other_process(folder.path());
+    other
+        .execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; DELETE FROM last_result")
+        .unwrap();
+    let patient = Limits { start_lock: PATIENCE, ..limits() };
+    let shared = Arc::new(Shared::new(settings(folder.path()), patient));
+    let past = std::thread::scope(|scope| {
+        let start = scope.spawn(|| Writer::open(Arc::clone(&shared)).1);
+        let problem = || shared.health().problem.unwrap_or_default();
+        until("the start met the lock", || problem().contains("another process holds it"));
+        drop(other);
+        start.join().unwrap()
+    });
+    assert_eq!((past.results.len(), past.highest), (3, Some(2_000)));
+    assert_eq!(past.last_seen.map(|last| last.clean), Some(true));
+    let health = shared.health();
+    assert_eq!((health.notes, health.problem), (vec![], None));
 }
 
 #[test]
@@ -147,7 +170,7 @@ fn a_disk_that_is_really_full_is_caught_up_with() {
     store.flush().unwrap();
     assert_eq!(ids(&store, &all()).len(), 3_000);
     until("the problem is over", || store.health().problem.is_none());
-    assert_eq!(store.health().notes, Vec::<String>::new());
+    assert_eq!(store.health().notes, []);
     store.close(PATIENCE).unwrap();
     assert_eq!(open(disk.0.path()).next_id, 3_001);
 }
@@ -167,7 +190,7 @@ fn a_disk_that_is_read_only_is_caught_up_with() {
     filled(disk.0.path());
     remount("ro");
     let opened = open(disk.0.path());
-    assert!(opened.notes.concat().contains("not read-only"), "{:?}", opened.notes);
+    assert!(told(&opened.store).contains("not read-only"), "{}", told(&opened.store));
     opened.store.append(entries(opened.next_id..=opened.next_id));
     remount("rw");
     opened.store.flush().unwrap();
@@ -181,7 +204,7 @@ fn a_disk_that_does_not_answer_is_told_of() {
     let shared = Shared::new(settings(folder.path()), limits);
     assert_eq!(shared.health().problem, None);
     // The writer took an order and has not come back for the next.
-    shared.append(entries(1..=2));
+    shared.record(Changes::entries(entries(1..=2)));
     let _order = shared.next(Duration::ZERO, false);
     let health = shared.health();
     assert!(health.problem.unwrap().contains("has not answered"));
@@ -194,7 +217,7 @@ fn a_path_that_cannot_be_used_is_tried_again() {
     let blocker = folder.path().join("data");
     fs::write(&blocker, "a file where a folder should be").unwrap();
     let opened = open(&blocker);
-    assert!(opened.notes.concat().contains("cannot make the folder"), "{:?}", opened.notes);
+    assert!(told(&opened.store).contains("cannot make the folder"), "{}", told(&opened.store));
     let now = u64::try_from(Timestamp::now().as_second()).unwrap();
     assert!(opened.next_id > now);
     opened.store.append(entries(1..=2));
@@ -224,7 +247,7 @@ fn a_folder_that_is_taken_away_comes_back() {
     store.append(entries(3..=4));
     store.flush().unwrap();
     assert_eq!(ids(&store, &all()), [4, 3]);
-    assert!(store.health().notes.concat().contains("was removed"), "{:?}", store.health());
+    assert!(told(&store).contains("was removed"), "{}", told(&store));
     store.close(PATIENCE).unwrap();
     assert_eq!(open(&data).next_id, 5);
 }
@@ -236,7 +259,7 @@ fn a_newer_database_is_not_touched() {
     other_process(folder.path()).execute_batch("PRAGMA user_version = 99").unwrap();
     let before = fs::read(folder.path().join("wigo.db")).unwrap();
     let opened = open(folder.path());
-    assert!(opened.notes.concat().contains("version 99"), "{:?}", opened.notes);
+    assert!(told(&opened.store).contains("version 99"), "{}", told(&opened.store));
     opened.store.append(entries(1..=1));
     assert!(opened.store.close(Duration::from_millis(1)).is_err());
     assert_eq!(fs::read(folder.path().join("wigo.db")).unwrap(), before);
@@ -250,7 +273,7 @@ fn a_file_that_is_no_database_is_set_aside() {
         .unwrap();
     let opened = open(folder.path());
     let broken = files(folder.path(), "wigo.db.broken-");
-    assert!(opened.notes.concat().contains(broken[0].to_str().unwrap()), "{:?}", opened.notes);
+    assert!(told(&opened.store).contains(broken[0].to_str().unwrap()), "{}", told(&opened.store));
     // Nothing says which ids were used: they start where none can have come.
     assert!(opened.next_id > 1_700_000_000_000, "{}", opened.next_id);
     opened.store.append(entries(opened.next_id..=opened.next_id));
@@ -270,11 +293,7 @@ fn a_damaged_file_is_found_at_the_start_and_salvaged() {
     let opened = open(folder.path());
     opened.store.append(entries(opened.next_id..=opened.next_id));
     opened.store.flush().unwrap();
-    assert!(
-        opened.store.health().notes.concat().contains("was damaged"),
-        "{:?}",
-        opened.store.health()
-    );
+    assert!(told(&opened.store).contains("was damaged"), "{}", told(&opened.store));
     assert!(!files(folder.path(), "wigo.db.broken-").is_empty());
     let left = ids(&opened.store, &all());
     assert_eq!(left[0], opened.next_id);
@@ -300,7 +319,8 @@ fn wherever_the_damage_is_the_store_works_again() {
         opened.store.append(entries(id..=id));
         opened.store.flush().unwrap();
         let health = opened.store.health();
-        assert!(health.notes.concat().contains("was damaged"), "{from} {health:?}");
+        assert!(told(&opened.store).contains("was damaged"), "{from} {health:?}");
+        assert_eq!(health.notes.iter().map(|note| note.status).max(), Some(Status::WARN), "{from}");
         assert_eq!(health.problem, None, "{from}");
         assert_eq!(ids(&opened.store, &all())[0], id, "{from}");
     }
@@ -315,7 +335,7 @@ fn a_table_that_is_missing_is_damage() {
     other_process(folder.path()).execute_batch("DROP TABLE last_result").unwrap();
     store.put_result(&result("load", "x"), time(1));
     store.flush().unwrap();
-    assert!(store.health().notes.concat().contains("no such table"), "{:?}", store.health());
+    assert!(told(&store).contains("no such table"), "{}", told(&store));
     assert_eq!(ids(&store, &all()).len(), 2_000);
     store.close(PATIENCE).unwrap();
     assert_eq!(open(folder.path()).restored.len(), 1);
