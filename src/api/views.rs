@@ -210,7 +210,7 @@ fn log_message(transition: &tree::Transition) -> String {
             format!("Probe {probe} reported for the first time with {now} : {message}")
         }
         (tree::Kind::ProbeGone, Some(probe), Some(was), _) => {
-            format!("Probe {probe} does not exist anymore (was {was}) : {message}")
+            format!("Probe {probe} does not run any more (was {was}) : {message}")
         }
         _ => message.clone(),
     }

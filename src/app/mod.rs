@@ -73,6 +73,23 @@ pub fn prepare_process() {
     crate::probe::run::raise_file_limit(OPEN_FILES);
 }
 
+/// What a configuration without mistakes needs and does not find: probe folders, certificates.
+pub fn missing_around(path: &Path) -> Vec<StartError> {
+    let Ok(Loaded { config, .. }) = config::load(path) else { return Vec::new() };
+    crate::trust::install_provider();
+    let mut missing = Vec::new();
+    if let Err(error) = Catalog::read(&config.global.probes_directory) {
+        missing.push(error.into());
+    }
+    if config.http.enabled
+        && config.http.ssl_enabled
+        && let Err(error) = ServerTls::load(&config.http.ssl_cert, &config.http.ssl_key)
+    {
+        missing.push(error.into());
+    }
+    missing
+}
+
 /// An agent: built, then started, then stopped.
 pub struct App {
     path: PathBuf,
@@ -350,15 +367,15 @@ fn open_log(log: &Log, config: &Config) {
 
 /// Says what is not run, as far as it was not said of `before`.
 fn log_not_run(before: &Catalog, now: &Catalog) {
-    // Names of files may hold anything, a line break too.
-    let shown = |path: &Path| path.to_string_lossy().escape_debug().to_string();
     for not_run in now.not_run.difference(&before.not_run) {
-        tracing::warn!("not run: `{}`: {}", shown(&not_run.path), not_run.why.escape_debug());
+        // Names of files may hold anything, a line break too.
+        let path = not_run.path.to_string_lossy();
+        tracing::warn!("not run: `{}`: {}", path.escape_debug(), not_run.why.escape_debug());
     }
     for (name, entry) in &now.entries {
         let said = before.entries.get(name).and_then(|before| before.refused.as_ref());
         if let Some(why) = entry.refused.as_ref().filter(|why| said != Some(why)) {
-            tracing::warn!("refused: `{}`: {}", shown(&entry.path), why.escape_debug());
+            tracing::warn!("refused: probe `{name}`: {}", why.escape_debug());
         }
     }
 }

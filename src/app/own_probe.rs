@@ -150,6 +150,8 @@ fn judge(counters: &Counters, health: &Health, around: &Surroundings) -> (Status
         };
         found.push((Status::CRIT, format!("database: {problem}{waiting}")));
     }
+    // Until the next start, so that nobody misses what happened to the history.
+    found.extend(health.notes.iter().map(|note| (note.status, format!("database: {}", note.text))));
     found.extend(around.probes.clone().map(|problem| (Status::CRIT, problem)));
     found.extend(around.config.clone().map(|problem| (Status::WARN, problem)));
     if counters.undead > 0 {

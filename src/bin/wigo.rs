@@ -17,7 +17,7 @@ const MAX_RUNTIME_THREADS: usize = 4;
 
 /// What Is Going On: runs probes, keeps what happened, serves /api.
 #[derive(Parser)]
-#[command(version = app::VERSION, disable_version_flag = true)]
+#[command(version, disable_version_flag = true)]
 struct Arguments {
     /// The configuration file [default: /etc/wigo/wigo.conf]
     #[arg(short, long, global = true, value_name = "FILE")]
@@ -56,6 +56,11 @@ fn main() -> ExitCode {
             let file = check.file.unwrap_or_else(configured);
             let (text, code) = config::check(&file, check.strict, std::io::stdout().is_terminal());
             anstream::print!("{text}");
+            let missing = if code < 2 { app::missing_around(&file) } else { Vec::new() };
+            let code = if missing.is_empty() { code } else { 2 };
+            for error in missing {
+                eprintln!("wigo: {:#}", anyhow::Error::from(error));
+            }
             Ok(ExitCode::from(code))
         }
         Some(Command::Probe(command)) => {

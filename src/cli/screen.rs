@@ -74,6 +74,8 @@ fn program() -> String {
 /// `error` with all its causes, as one line for a terminal.
 pub fn complaint(error: &(dyn std::error::Error + 'static)) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
+    // One line, as a log or a mail wants it.
     let text = causes.map(std::string::ToString::to_string).collect::<Vec<_>>().join(": ");
+    let text = text.trim().replace('\n', "; ");
     format!("{}: {}", program(), printable(&text))
 }

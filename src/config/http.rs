@@ -77,7 +77,7 @@ pub(super) fn warn_about_half_login(section: &Section<'_>, login: &str, password
         (true, false) => ("Password", "Login"),
         _ => return,
     };
-    let message = format!("{} has no effect without `{missing}`", section.name_of(given));
+    let message = format!("{} without `{missing}`: nobody can log in", section.name_of(given));
     section.warn(given, message, "set both, or neither");
 }
 

@@ -181,24 +181,35 @@ impl Pool {
         Ok(pool)
     }
 
-    /// Takes over what was found on disk. Probes that are not there any more are reported as gone.
+    /// Takes over what was found on disk. Probes that are not there any more are reported as gone; one
+    /// whose file was changed, refused or mended is run at once, so that its result fits what is there.
     pub fn set_catalog(&self, catalog: Catalog) {
         let mut state = self.shared.state();
         let before = std::mem::replace(&mut state.catalog, catalog);
-        let gone: Vec<ProbeName> = before
-            .entries
-            .into_keys()
-            .filter(|name| !state.catalog.entries.contains_key(name))
-            .collect();
-        let State { off, catalog, .. } = &mut *state;
+        let State { off, catalog, asked, .. } = &mut *state;
+        let mut gone = Vec::new();
+        for (name, entry) in before.entries {
+            match catalog.entries.get(&name) {
+                Some(now) if (&now.refused, now.version) == (&entry.refused, entry.version) => {}
+                Some(_) if asked.len() < MAX_ASKED && !asked.contains(&name) => {
+                    asked.push_back(name);
+                }
+                Some(_) => {}
+                None => {
+                    let not_run = catalog.not_run.iter().find(|other| other.path == entry.path);
+                    let why = not_run.map_or("removed", |not_run| not_run.why.as_str());
+                    gone.push((name, why.to_owned()));
+                }
+            }
+        }
         // A probe that was switched off gets another chance when its file changes.
         off.retain(|name, (_, version)| {
             catalog.entries.get(name).is_some_and(|entry| entry.version == *version)
         });
         self.shared.reschedule(&mut state);
-        for name in gone {
+        for (name, why) in gone {
             state.last.remove(&name);
-            self.shared.sink.gone(&name, "removed");
+            self.shared.sink.gone(&name, &why);
         }
         drop(state);
         self.shared.wake.notify_all();

@@ -50,6 +50,11 @@ pub enum Error {
          --url http://user:password@host:port"
     )]
     Login { url: String },
+    #[error(
+        "cannot ask `{url}`: the agent refused the login: Login and Password in its configuration are \
+         others, or were changed and not read again (SIGHUP)"
+    )]
+    LoginRefused { url: String },
     #[error("cannot ask `{url}`: the agent answered {status}: {text}")]
     Refused { url: String, status: StatusCode, text: String },
     #[error("cannot read the answer of `{url}`: {why}")]
@@ -108,7 +113,8 @@ impl Client {
     /// The answer to `GET path`, unless it is still the one that `tag` marks: `None`.
     pub fn get_if_changed(&self, path: &str, tag: Option<&str>) -> Result<Option<Answer>, Error> {
         let mut request = self.agent.get(self.url(path));
-        if !self.target.login.is_empty() && !self.target.password.is_empty() {
+        let has_login = !self.target.login.is_empty() && !self.target.password.is_empty();
+        if has_login {
             let pair = format!("{}:{}", self.target.login, self.target.password);
             let value = format!("Basic {}", BASE64_STANDARD.encode(pair));
             request = request.header(header::AUTHORIZATION, value);
@@ -120,6 +126,9 @@ impl Client {
         match response.status() {
             StatusCode::OK => {}
             StatusCode::NOT_MODIFIED => return Ok(None),
+            StatusCode::UNAUTHORIZED if has_login => {
+                return Err(Error::LoginRefused { url: self.url(path) });
+            }
             StatusCode::UNAUTHORIZED => return Err(Error::Login { url: self.url(path) }),
             status => {
                 let body = self.body(path, &mut response, REFUSAL_BYTES).unwrap_or_default();

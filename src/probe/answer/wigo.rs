@@ -42,6 +42,10 @@ pub fn answer(about: &About<'_>, ended: &Ended, printed: &str, code: i32) -> Ans
         return Answer::Results { dialect: Dialect::Wigo, results: vec![result], advice };
     }
     // It broke after answering: its words are kept, its status is not to be trusted.
+    advice.push(format!(
+        "it ended with {code}, so its own Status {} does not count: exit with 0 after the answer",
+        result.status
+    ));
     let (what, _) = failure::what_happened(ended);
     result.status = Status::ERROR;
     result.message = match result.message.as_str() {
