@@ -44,7 +44,7 @@ impl Http {
     pub(super) fn read(section: &Section<'_>) -> Http {
         let login = section.string("Login", "");
         let password = section.secret("Password");
-        warn_about_half_login(section, &login, &password);
+        warn_about_half_login(section, &login, &password, "nobody can log in");
         Http {
             enabled: section.boolean("Enabled", true),
             address: listen_address(section),
@@ -71,13 +71,18 @@ pub(super) fn listen_address(section: &Section<'_>) -> String {
 }
 
 /// A login without a password protects nothing, and the reverse.
-pub(super) fn warn_about_half_login(section: &Section<'_>, login: &str, password: &Secret) {
+pub(super) fn warn_about_half_login(
+    section: &Section<'_>,
+    login: &str,
+    password: &Secret,
+    effect: &str,
+) {
     let (given, missing) = match (login.is_empty(), password.is_empty()) {
         (false, true) => ("Login", "Password"),
         (true, false) => ("Password", "Login"),
         _ => return,
     };
-    let message = format!("{} without `{missing}`: nobody can log in", section.name_of(given));
+    let message = format!("{} without `{missing}`: {effect}", section.name_of(given));
     section.warn(given, message, "set both, or neither");
 }
 

@@ -50,7 +50,7 @@ impl Remotes {
             login: section.string("Login", ""),
             password: section.secret("Password"),
         };
-        http::warn_about_half_login(&section, &plain.login, &plain.password);
+        http::warn_about_half_login(&section, &plain.login, &plain.password, "no login is sent");
 
         let advanced = |entry: &Section<'_>| plain.advanced(entry, alive_timeout);
         let mut list = root.list("AdvancedList", advanced);

@@ -447,8 +447,8 @@ fn half_a_login_is_a_warning() {
     assert_eq!(
         warnings("[Http]\nLogin = \"a\"\n[RemoteWigos]\nPassword = \"b\""),
         [
-            "wigo.conf:2: `Login` in [Http] has no effect without `Password`; set both, or neither",
-            "wigo.conf:4: `Password` in [RemoteWigos] has no effect without `Login`; set both, or neither",
+            "wigo.conf:2: `Login` in [Http] without `Password`: nobody can log in; set both, or neither",
+            "wigo.conf:4: `Password` in [RemoteWigos] without `Login`: no login is sent; set both, or neither",
         ]
     );
 }

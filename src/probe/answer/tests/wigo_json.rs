@@ -137,8 +137,10 @@ fn a_failure_after_a_readable_answer() {
     let read =
         check((printed, "oops\n", 255), (Dialect::Wigo, 500, "error: exit status 255: half full"));
     assert_eq!(read.detail(), json!({"Disk": "sda", "Stderr": "oops\n"}));
-    // It is in the detail, so nothing was dropped.
-    assert_eq!(read.advice, [""; 0]);
+    // What was on stderr is in the detail, so nothing is said of dropping it.
+    let said =
+        "it ended with 255, so its own Status 200 does not count: exit with 0 after the answer";
+    assert_eq!(read.advice, [said]);
     check((r#"{"Status":100}"#, "", 2), (Dialect::Wigo, 500, "error: exit status 2"));
 }
 
