@@ -300,6 +300,25 @@ fn a_refused_probe_says_so_at_each_interval() {
 }
 
 #[test]
+fn a_probe_that_is_mended_runs_at_once_and_one_that_is_not_executable_any_more_says_so() {
+    let bench = Bench::new(1);
+    bench.write(3600, "a", "exit 0");
+    let file = bench.path("probes/3600/a");
+    let set = |mode| fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+    set(0o757);
+    bench.look_and_run();
+    // Its first run and the one that was asked for; the next is an hour away.
+    wait_until(|| bench.told() == [ran("a", 500), ran("a", 500)]);
+    set(0o755);
+    bench.look();
+    wait_until(|| bench.told().last() == Some(&ran("a", 100)));
+    set(0o644);
+    bench.look();
+    let gone = Told::Gone("a".into(), "it is not executable (chmod +x)".into());
+    wait_until(|| bench.told().last() == Some(&gone));
+}
+
+#[test]
 fn a_file_that_others_may_write_since_the_last_look_is_not_run() {
     let bench = Bench::new(1);
     bench.write(2, "a", "echo >>$HERE/ran");
