@@ -14,6 +14,7 @@ mod original;
 mod queue;
 mod reader;
 mod results;
+mod retention;
 mod salvage;
 mod schema;
 mod shared;
@@ -61,7 +62,7 @@ pub struct Settings {
     pub path: PathBuf,
     /// The uuid of this instance.
     pub origin: Uuid,
-    /// Days that an entry is kept; 0 keeps none.
+    /// Days that an entry is kept; 0 keeps none. The newest of each probe stays in any case.
     pub keep_days: u32,
 }
 

@@ -17,7 +17,7 @@ use super::{
     database::{self, Begun, Database, Past, set_meta},
     journal,
     queue::Batch,
-    results,
+    results, retention,
     shared::{Order, Shared, Stop},
     trouble::{Cause, Trouble},
 };
@@ -26,6 +26,8 @@ use super::{
 const ALIVE_EVERY: Duration = Duration::from_secs(60);
 /// How often old entries are looked for.
 const PURGE_EVERY: Duration = Duration::from_secs(3600);
+/// Old entries looked at in one go, so that new ones never wait for long.
+const PURGE_STEP: usize = 1_000;
 /// The pause between attempts while the start waits for a lock.
 const RETRY_AT_START: Duration = Duration::from_millis(50);
 /// The pause between attempts while a stop waits for the disk.
@@ -53,6 +55,8 @@ pub(super) struct Writer {
     last_commit: Option<Instant>,
     /// When old entries were last looked for, and with which number of days; `None` while there are more.
     purged: Option<(Instant, u32)>,
+    /// How far they were looked at.
+    purged_to: retention::Place,
     started: (Instant, Timestamp),
 }
 
@@ -70,6 +74,7 @@ impl Writer {
             has_committed: false,
             last_commit: None,
             purged: None,
+            purged_to: retention::BEGINNING,
             started: (Instant::now(), Timestamp::now()),
         };
         let past = match writer.first_connect() {
@@ -242,10 +247,12 @@ impl Writer {
         else {
             return Ok(false);
         };
-        let more = journal::purge(&database.connection, self.cutoff(keep_days))
+        let cutoff = self.cutoff(keep_days);
+        let next = retention::purge(&database.connection, cutoff, self.purged_to, PURGE_STEP)
             .map_err(|error| database.trouble("delete old entries from", &error))?;
-        self.purged = (!more).then(|| (Instant::now(), keep_days));
-        Ok(more)
+        self.purged = next.is_none().then(|| (Instant::now(), keep_days));
+        self.purged_to = next.unwrap_or(retention::BEGINNING);
+        Ok(next.is_some())
     }
 
     /// What was learned before this goes, in Unix milliseconds.
