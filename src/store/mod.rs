@@ -13,6 +13,7 @@ mod journal;
 mod original;
 mod queue;
 mod reader;
+mod reserve;
 mod results;
 mod retention;
 mod salvage;

@@ -11,27 +11,33 @@ pub(super) type Place = (i64, i64);
 /// Before all entries.
 pub(super) const BEGINNING: Place = (i64::MIN, i64::MIN);
 
+/// What one step did.
+pub(super) struct Purged {
+    pub deleted: usize,
+    /// Where to go on; `None` if those were the last.
+    pub next: Option<Place>,
+}
+
 /// Looks at no more than `step` entries that were learned before `cutoff` (Unix milliseconds), those
-/// after `from` in order, and deletes those that nothing needs. Returns where to go on; `None` if those
-/// were the last.
+/// after `from` in order, and deletes those that nothing needs.
 pub(super) fn purge(
     connection: &Connection,
     cutoff: i64,
     from: Place,
     step: usize,
-) -> rusqlite::Result<Option<Place>> {
+) -> rusqlite::Result<Purged> {
     let sql = "SELECT learned, id FROM journal INDEXED BY journal_learned \
                WHERE (learned, id) > (?1, ?2) AND learned < ?3 ORDER BY learned, id \
                LIMIT 1 OFFSET ?4";
-    let last: Option<Place> = connection
+    let next: Option<Place> = connection
         .prepare_cached(sql)?
         .query_row(params![from.0, from.1, cutoff, step as i64 - 1], |row| {
             Ok((row.get(0)?, row.get(1)?))
         })
         .optional()?;
-    let end = last.unwrap_or((cutoff, i64::MIN));
-    connection.prepare_cached(DELETE)?.execute([from.0, from.1, end.0, end.1])?;
-    Ok(last)
+    let end = next.unwrap_or((cutoff, i64::MIN));
+    let deleted = connection.prepare_cached(DELETE)?.execute([from.0, from.1, end.0, end.1])?;
+    Ok(Purged { deleted, next })
 }
 
 /// What nothing needs: all that says no status, and of the rest whatever is not the newest of its probe

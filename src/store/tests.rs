@@ -13,6 +13,7 @@ use crate::{
 
 mod original;
 mod retention;
+mod space;
 mod trouble;
 
 const ORIGIN: Uuid = Uuid::from_u128(1);
@@ -106,6 +107,20 @@ impl Store {
     fn put_result(&self, result: &Arc<ProbeResult>, since: Timestamp) {
         self.record(Changes::result(result, since));
     }
+}
+
+fn problem(store: &Store) -> String {
+    store.health().problem.unwrap_or_default()
+}
+
+/// A database with 2,000 entries and 3 results that was closed.
+fn filled(folder: &Path) {
+    let store = open(folder).store;
+    store.append(entries(1..=2_000));
+    for name in ["a", "b", "c"] {
+        store.put_result(&result(name, "x"), time(1));
+    }
+    store.close(PATIENCE).unwrap();
 }
 
 /// What the store says about itself: the notes and the problem.
