@@ -5,8 +5,9 @@
 //! written waits in bounded memory ([`queue`]) until it can, and what had to be dropped is counted.
 //! Queries have a connection of their own and a time limit ([`reader`]).
 //!
-//! What is in the database: [`schema`]. What happens to a damaged one: [`salvage`]. To the database of
-//! an earlier Wigo: [`original`].
+//! What is in the database: [`schema`]. How long: [`retention`]. What there is for a full disk:
+//! [`reserve`]. What happens to a damaged database: [`salvage`]. To that of an earlier Wigo:
+//! [`original`].
 
 mod database;
 mod journal;

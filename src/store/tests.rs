@@ -271,9 +271,10 @@ fn a_result_and_its_transition_go_into_one_transaction() {
         let mut last = None;
         while last != Some(LAST) {
             let batch = shared.next(Duration::ZERO, true).batch;
-            let said = batch.results.values().flatten().map(|(result, _)| result.message.clone());
+            let mut said =
+                batch.results.values().flatten().map(|(result, _)| result.message.clone());
             last = batch.entries.back().map(|entry| entry.id);
-            assert_eq!(last.map(|id| id.to_string()), said.last());
+            assert_eq!(last.map(|id| id.to_string()), said.next_back());
         }
     });
 }

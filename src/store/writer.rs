@@ -166,8 +166,8 @@ impl Writer {
         }
     }
 
-    /// One round: makes sure of the database, deletes some old entries if it is time, writes what waits.
-    /// Returns whether there is more to delete.
+    /// One round: makes sure of the database and of room in it, writes what waits, deletes some old
+    /// entries if it is time. Returns whether there is more to delete.
     fn round(&mut self, order: Order) -> Result<bool, Trouble> {
         let Order { batch, keep_days, suspect, stop } = order;
         self.check |= suspect;

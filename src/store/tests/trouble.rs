@@ -62,6 +62,7 @@ fn a_start_against_a_lock_catches_up() {
         .unwrap();
     let opened = open(folder.path());
     assert!(told(&opened.store).contains("another process holds it"), "{}", told(&opened.store));
+    assert!(told(&opened.store).contains("could not be read at the start"));
     assert!(matches!(opened.store.indexes(), Err(StoreError::Unavailable { .. })));
     assert!(opened.next_id > 2_000);
     opened.store.append(entries(opened.next_id..=opened.next_id));
