@@ -162,6 +162,11 @@ fn tune(connection: &Connection, max_bytes: u64) -> rusqlite::Result<()> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     connection.pragma_update(None, "journal_size_limit", MAX_IDLE_LOG_BYTES)?;
+    limit(connection, max_bytes)
+}
+
+/// The database takes no more than this.
+fn limit(connection: &Connection, max_bytes: u64) -> rusqlite::Result<()> {
     let page: i64 = connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
     let pages = max_bytes / page.max(1).unsigned_abs();
     connection.pragma_update(None, "max_page_count", i64::try_from(pages).unwrap_or(i64::MAX))
@@ -182,6 +187,17 @@ impl Database {
     pub fn bytes(&self) -> u64 {
         let size = |path: &Path| fs::metadata(path).map_or(0, |file| file.len());
         size(&self.path) + size(&beside(&self.path, "-wal"))
+    }
+
+    /// Lets the database grow up to this size, in bytes.
+    pub fn set_limit(&self, max_bytes: u64) -> Result<(), Trouble> {
+        limit(&self.connection, max_bytes).map_err(|error| self.trouble("read", &error))
+    }
+
+    /// Takes what is in the log over into the file, so that the log is written from its beginning again
+    /// instead of growing. Best effort.
+    pub fn empty_log(&self) {
+        let _ = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
     }
 
     /// Looks the whole file over. Takes as long as reading it.

@@ -16,9 +16,6 @@ use crate::{
 pub(super) const COLUMNS: &str =
     "id, origin, origin_id, at, learned, kind, grp, host, probe, was, now, message";
 
-/// Rows deleted in one go, so that new entries never wait for long.
-const PURGE_STEP: usize = 1_000;
-
 /// Which entries to show. What is `None` does not matter; a probe of `""` means entries without one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LogQuery {
@@ -85,15 +82,6 @@ pub(super) fn insert(connection: &Connection, entry: &Entry) -> rusqlite::Result
         transition.message,
     ];
     connection.prepare_cached(sql)?.execute(values).map(drop)
-}
-
-/// Deletes some of what was learned before `cutoff` (Unix milliseconds), the oldest first. Returns
-/// whether there may be more.
-pub(super) fn purge(connection: &Connection, cutoff: i64) -> rusqlite::Result<bool> {
-    let sql = "DELETE FROM journal WHERE id IN (SELECT id FROM journal \
-               INDEXED BY journal_learned WHERE learned < ?1 ORDER BY learned LIMIT ?2)";
-    let deleted = connection.prepare_cached(sql)?.execute(params![cutoff, PURGE_STEP as i64])?;
-    Ok(deleted == PURGE_STEP)
 }
 
 /// Entries that match.

@@ -5,15 +5,18 @@
 //! written waits in bounded memory ([`queue`]) until it can, and what had to be dropped is counted.
 //! Queries have a connection of their own and a time limit ([`reader`]).
 //!
-//! What is in the database: [`schema`]. What happens to a damaged one: [`salvage`]. To the database of
-//! an earlier Wigo: [`original`].
+//! What is in the database: [`schema`]. How long: [`retention`]. What there is for a full disk:
+//! [`reserve`]. What happens to a damaged database: [`salvage`]. To that of an earlier Wigo:
+//! [`original`].
 
 mod database;
 mod journal;
 mod original;
 mod queue;
 mod reader;
+mod reserve;
 mod results;
+mod retention;
 mod salvage;
 mod schema;
 mod shared;
@@ -61,7 +64,7 @@ pub struct Settings {
     pub path: PathBuf,
     /// The uuid of this instance.
     pub origin: Uuid,
-    /// Days that an entry is kept; 0 keeps none.
+    /// Days that an entry is kept; 0 keeps none. The newest of each probe stays in any case.
     pub keep_days: u32,
 }
 

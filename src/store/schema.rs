@@ -15,7 +15,8 @@ use uuid::Uuid;
 use super::{Note, database::beside, original, trouble::Trouble};
 
 /// Each brings the database from the version that is its index to the next.
-const STEPS: [&str; 1] = ["
+const STEPS: [&str; 2] = [
+    "
     -- Every transition. Times are Unix milliseconds, UTC; texts are '' where there is none.
     CREATE TABLE journal (
         id        INTEGER PRIMARY KEY,  -- only grows on this instance
@@ -58,7 +59,12 @@ const STEPS: [&str; 1] = ["
         key   TEXT PRIMARY KEY,         -- highest_id, alive_at (Unix ms), clean_stop (0, 1)
         value INTEGER NOT NULL
     ) STRICT;
-"];
+",
+    "
+    -- The newest entry of a probe, which retention keeps and history begins with.
+    CREATE INDEX journal_probe ON journal (host, probe, at);
+",
+];
 
 /// The version of the database that this program reads and writes.
 pub(super) const VERSION: usize = STEPS.len();

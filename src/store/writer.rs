@@ -17,7 +17,9 @@ use super::{
     database::{self, Begun, Database, Past, set_meta},
     journal,
     queue::Batch,
+    reserve::{RESERVE_BYTES, Reserve},
     results,
+    retention::{self, Purged},
     shared::{Order, Shared, Stop},
     trouble::{Cause, Trouble},
 };
@@ -26,6 +28,12 @@ use super::{
 const ALIVE_EVERY: Duration = Duration::from_secs(60);
 /// How often old entries are looked for.
 const PURGE_EVERY: Duration = Duration::from_secs(3600);
+/// Old entries looked at in one go, so that new ones never wait for long.
+const PURGE_STEP: usize = 1_000;
+/// The same while space is short, since the log takes the pages that change…
+const SHORT_PURGE_STEP: usize = 100;
+/// …and how many such steps are taken before what waits is tried again.
+const SHORT_PURGE_STEPS: usize = 100;
 /// The pause between attempts while the start waits for a lock.
 const RETRY_AT_START: Duration = Duration::from_millis(50);
 /// The pause between attempts while a stop waits for the disk.
@@ -41,6 +49,9 @@ pub(super) struct Writer {
     database: Option<Database>,
     /// The highest id ever used.
     highest: u64,
+    /// There was no space for what waits.
+    full: bool,
+    reserve: Reserve,
     /// The file has to be looked over before anything is written.
     check: bool,
     /// What is wrong with the file, if it has to be set aside.
@@ -53,6 +64,8 @@ pub(super) struct Writer {
     last_commit: Option<Instant>,
     /// When old entries were last looked for, and with which number of days; `None` while there are more.
     purged: Option<(Instant, u32)>,
+    /// How far they were looked at.
+    purged_to: retention::Place,
     started: (Instant, Timestamp),
 }
 
@@ -61,15 +74,18 @@ impl Writer {
     /// thread will try again.
     pub fn open(shared: Arc<Shared>) -> (Writer, Past) {
         let mut writer = Writer {
+            reserve: Reserve::of(&shared.path),
             shared,
             database: None,
             highest: 0,
+            full: false,
             check: false,
             damage: None,
             pause: None,
             has_committed: false,
             last_commit: None,
             purged: None,
+            purged_to: retention::BEGINNING,
             started: (Instant::now(), Timestamp::now()),
         };
         let past = match writer.first_connect() {
@@ -150,17 +166,24 @@ impl Writer {
         }
     }
 
-    /// One round: makes sure of the database, deletes some old entries if it is time, writes what waits.
-    /// Returns whether there is more to delete.
+    /// One round: makes sure of the database and of room in it, writes what waits, deletes some old
+    /// entries if it is time. Returns whether there is more to delete.
     fn round(&mut self, order: Order) -> Result<bool, Trouble> {
         let Order { batch, keep_days, suspect, stop } = order;
         self.check |= suspect;
-        let outcome = self.prepare().and_then(|()| self.write(&batch, stop));
+        let outcome = self
+            .prepare()
+            .and_then(|()| self.make_room(keep_days))
+            .and_then(|()| self.write(&batch, stop));
         if let Err(trouble) = outcome {
             self.shared.put_back(batch);
             return Err(trouble);
         }
-        if stop.is_some() { Ok(false) } else { self.purge(keep_days) }
+        if stop.is_some() {
+            return Ok(false);
+        }
+        self.reserve.keep();
+        self.purge(keep_days)
     }
 
     /// Sees to it that there is a database, in its place and whole.
@@ -188,8 +211,12 @@ impl Writer {
         shared.reader.forget();
         let max_bytes = shared.database_bytes.load(Ordering::Relaxed);
         let damage = self.damage.as_deref();
-        let Begun { database, past, notes } =
-            database::begin(&shared.path, shared.origin, max_bytes, damage)?;
+        let begin = || database::begin(&shared.path, shared.origin, max_bytes, damage);
+        let Begun { database, past, notes } = match begin() {
+            Err(trouble) if trouble.is(Cause::Full) && self.reserve.release() => begin()?,
+            outcome => outcome?,
+        };
+        self.reserve = Reserve::of(&shared.path);
         // A question may have opened the file that was just replaced.
         shared.reader.forget();
         shared.add_notes(notes);
@@ -229,7 +256,7 @@ impl Writer {
             transaction.commit()
         };
         commit().map_err(|error| database.trouble("write to", &error))?;
-        self.highest = highest;
+        (self.highest, self.full) = (highest, false);
         (self.has_committed, self.last_commit) = (true, Some(Instant::now()));
         self.shared.written(batch, now, database.bytes());
         Ok(())
@@ -238,14 +265,54 @@ impl Writer {
     /// Deletes some of what is older than `keep_days`, if it is time. Returns whether there may be more.
     fn purge(&mut self, keep_days: u32) -> Result<bool, Trouble> {
         let fresh = |(at, days): (Instant, u32)| days == keep_days && at.elapsed() < PURGE_EVERY;
-        let Some(database) = self.database.as_ref().filter(|_| !self.purged.is_some_and(fresh))
-        else {
+        if self.purged.is_some_and(fresh) {
             return Ok(false);
-        };
-        let more = journal::purge(&database.connection, self.cutoff(keep_days))
-            .map_err(|error| database.trouble("delete old entries from", &error))?;
-        self.purged = (!more).then(|| (Instant::now(), keep_days));
-        Ok(more)
+        }
+        self.purge_step(keep_days, PURGE_STEP)?;
+        Ok(self.purged.is_none())
+    }
+
+    /// After there was no space: deletes old entries before what waits is tried again.
+    fn make_room(&mut self, keep_days: u32) -> Result<(), Trouble> {
+        if !self.full {
+            return Ok(());
+        }
+        let max_bytes = self.shared.database_bytes.load(Ordering::Relaxed);
+        self.database().set_limit(max_bytes.saturating_add(RESERVE_BYTES))?;
+        for _ in 0..SHORT_PURGE_STEPS {
+            let step = self.purge_step(keep_days, SHORT_PURGE_STEP);
+            // Only where there is something to delete: to write on would use it up for nothing.
+            let helps = match &step {
+                Ok(deleted) => *deleted > 0,
+                Err(trouble) => trouble.is(Cause::Full),
+            };
+            if helps {
+                self.reserve.release();
+            }
+            step?;
+            if self.purged.is_some() {
+                break;
+            }
+        }
+        self.database().empty_log();
+        self.database().set_limit(max_bytes)
+    }
+
+    fn database(&self) -> &Database {
+        self.database.as_ref().expect("`prepare` has just opened it")
+    }
+
+    /// Looks at the next few old entries; `purged` says whether they were the last. Returns how many
+    /// were deleted.
+    fn purge_step(&mut self, keep_days: u32, step: usize) -> Result<usize, Trouble> {
+        let database = self.database();
+        let cutoff = self.cutoff(keep_days);
+        let Purged { deleted, next } =
+            retention::purge(&database.connection, cutoff, self.purged_to, step)
+                .map_err(|error| database.trouble("delete old entries from", &error))?;
+        self.purged = next.is_none().then(|| (Instant::now(), keep_days));
+        self.purged_to = next.unwrap_or(retention::BEGINNING);
+        Ok(deleted)
     }
 
     /// What was learned before this goes, in Unix milliseconds.
@@ -279,6 +346,7 @@ impl Writer {
             }
             Trouble::Passing { sentence, cause } => {
                 self.check |= cause == Cause::Disk;
+                self.full |= cause == Cause::Full;
                 self.shared.set_problem(sentence);
                 pause
             }

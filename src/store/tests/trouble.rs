@@ -1,14 +1,10 @@
-//! When things break: locks, full disks, files that are damaged, taken away or not ours.
+//! When things break: locks, files that are damaged, taken away or not ours.
 
-use std::{fs, sync::atomic::Ordering};
+use std::fs;
 
 use rusqlite::Connection;
 
-use super::*;
-
-fn problem(store: &Store) -> String {
-    store.health().problem.unwrap_or_default()
-}
+use super::{space::SmallDisk, *};
 
 fn other_process(folder: &Path) -> Connection {
     Connection::open(folder.join("wigo.db")).unwrap()
@@ -21,16 +17,6 @@ fn files(folder: &Path, part: &str) -> Vec<PathBuf> {
     files.retain(|path| path.to_str().unwrap().contains(part));
     files.sort();
     files
-}
-
-/// A database with 2,000 entries and 3 results that was closed.
-fn filled(folder: &Path) {
-    let store = open(folder).store;
-    store.append(entries(1..=2_000));
-    for name in ["a", "b", "c"] {
-        store.put_result(&result(name, "x"), time(1));
-    }
-    store.close(PATIENCE).unwrap();
 }
 
 /// Overwrites a part of the file, given in percent of its length.
@@ -76,6 +62,7 @@ fn a_start_against_a_lock_catches_up() {
         .unwrap();
     let opened = open(folder.path());
     assert!(told(&opened.store).contains("another process holds it"), "{}", told(&opened.store));
+    assert!(told(&opened.store).contains("could not be read at the start"));
     assert!(matches!(opened.store.indexes(), Err(StoreError::Unavailable { .. })));
     assert!(opened.next_id > 2_000);
     opened.store.append(entries(opened.next_id..=opened.next_id));
@@ -111,71 +98,6 @@ fn a_start_waits_for_a_lock_to_be_let_go_of() {
 }
 
 #[test]
-fn entries_wait_while_there_is_no_space() {
-    let folder = TempDir::new().unwrap();
-    let few = Limits { database_bytes: 64 * 1024, waiting_entries: 3_000, ..limits() };
-    let store = Store::open_with(settings(folder.path()), few).store;
-    store.append(entries(1..=2_000));
-    until("the problem shows", || problem(&store).contains("free space"));
-    assert_eq!((store.health().waiting, store.health().lost), (2_000, 0));
-    store.append(entries(2_001..=5_000));
-    until("the oldest are dropped", || store.health().lost == 2_000);
-    assert_eq!((store.take_lost(), store.take_lost()), (2_000, 0));
-    store.handle.shared.database_bytes.store(u64::MAX, Ordering::Relaxed);
-    store.flush().unwrap();
-    let health = store.health();
-    assert_eq!((health.problem, health.waiting), (None, 0));
-    let written = ids(&store, &all());
-    assert_eq!((written.len(), written[0], written[2_999]), (3_000, 5_000, 2_001));
-}
-
-/// A small file system of its own; gone when it is dropped.
-struct SmallDisk(TempDir);
-
-impl SmallDisk {
-    /// `None` where mounting is not permitted.
-    fn mount(size: &str) -> Option<SmallDisk> {
-        let folder = TempDir::new().unwrap();
-        let mount = std::process::Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
-            .arg(folder.path())
-            .output();
-        mount.ok()?.status.success().then_some(SmallDisk(folder))
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // Lazily: a thread may still close its files.
-        let _ = std::process::Command::new("umount").arg("-l").arg(self.0.path()).status();
-    }
-}
-
-#[test]
-fn a_disk_that_is_really_full_is_caught_up_with() {
-    let Some(disk) = SmallDisk::mount("2m") else {
-        eprintln!("SKIPPED: this test may not mount a file system");
-        return;
-    };
-    let store = open(disk.0.path()).store;
-    store.append(entries(1..=10));
-    store.flush().unwrap();
-    let ballast = disk.0.path().join("ballast");
-    let filled = fs::write(&ballast, vec![0; 4 * 1024 * 1024]);
-    assert_eq!(filled.unwrap_err().kind(), std::io::ErrorKind::StorageFull);
-    store.append(entries(11..=3_000));
-    until("the problem shows", || problem(&store).contains("write to the database"));
-    assert_eq!(store.health().waiting, 2_990);
-    fs::remove_file(&ballast).unwrap();
-    store.flush().unwrap();
-    assert_eq!(ids(&store, &all()).len(), 3_000);
-    until("the problem is over", || store.health().problem.is_none());
-    assert_eq!(store.health().notes, []);
-    store.close(PATIENCE).unwrap();
-    assert_eq!(open(disk.0.path()).next_id, 3_001);
-}
-
-#[test]
 fn a_disk_that_is_read_only_is_caught_up_with() {
     let Some(disk) = SmallDisk::mount("2m") else {
         eprintln!("SKIPPED: this test may not mount a file system");
@@ -184,12 +106,12 @@ fn a_disk_that_is_read_only_is_caught_up_with() {
     let remount = |mode: &str| {
         let options = format!("remount,{mode}");
         let mount =
-            std::process::Command::new("mount").args(["-o", &options]).arg(disk.0.path()).status();
+            std::process::Command::new("mount").args(["-o", &options]).arg(disk.path()).status();
         assert!(mount.unwrap().success(), "{mode}");
     };
-    filled(disk.0.path());
+    filled(disk.path());
     remount("ro");
-    let opened = open(disk.0.path());
+    let opened = open(disk.path());
     assert!(told(&opened.store).contains("not read-only"), "{}", told(&opened.store));
     opened.store.append(entries(opened.next_id..=opened.next_id));
     remount("rw");

@@ -1,0 +1,64 @@
+//! Deleting old entries, in small steps, and keeping what history has to begin with.
+//!
+//! The newest entry of a probe stays, however old: a probe whose status has not changed for longer than
+//! entries are kept still has that status. So does the newest start or stop of the agent.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+/// A place in the order in which entries are looked at: when it was learned (Unix milliseconds), its id.
+pub(super) type Place = (i64, i64);
+
+/// Before all entries.
+pub(super) const BEGINNING: Place = (i64::MIN, i64::MIN);
+
+/// What one step did.
+pub(super) struct Purged {
+    pub deleted: usize,
+    /// Where to go on; `None` if those were the last.
+    pub next: Option<Place>,
+}
+
+/// Looks at no more than `step` entries that were learned before `cutoff` (Unix milliseconds), those
+/// after `from` in order, and deletes those that nothing needs.
+pub(super) fn purge(
+    connection: &Connection,
+    cutoff: i64,
+    from: Place,
+    step: usize,
+) -> rusqlite::Result<Purged> {
+    let sql = "SELECT learned, id FROM journal INDEXED BY journal_learned \
+               WHERE (learned, id) > (?1, ?2) AND learned < ?3 ORDER BY learned, id \
+               LIMIT 1 OFFSET ?4";
+    let next: Option<Place> = connection
+        .prepare_cached(sql)?
+        .query_row(params![from.0, from.1, cutoff, step as i64 - 1], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .optional()?;
+    let end = next.unwrap_or((cutoff, i64::MIN));
+    let deleted = connection.prepare_cached(DELETE)?.execute([from.0, from.1, end.0, end.1])?;
+    Ok(Purged { deleted, next })
+}
+
+/// What nothing needs: all that says no status, and of the rest whatever is not the newest of its probe
+/// (by the time it happened, as history has it). The end of a probe goes last, or what came before it
+/// would be the newest again.
+const DELETE: &str = "
+    DELETE FROM journal WHERE id IN (
+        SELECT id FROM journal AS old INDEXED BY journal_learned
+        WHERE (learned, id) > (?1, ?2) AND (learned, id) <= (?3, ?4) AND CASE
+            WHEN kind IN ('agent_started', 'agent_stopped') THEN EXISTS (
+                SELECT 1 FROM journal AS new
+                WHERE new.host = old.host AND new.probe = '' AND (new.at, new.id) > (old.at, old.id)
+                AND new.origin = old.origin AND new.kind IN ('agent_started', 'agent_stopped'))
+            WHEN kind IN ('probe_seen', 'probe_changed', 'probe_gone') THEN EXISTS (
+                SELECT 1 FROM journal AS new
+                WHERE new.host = old.host AND new.probe = old.probe
+                AND (new.at, new.id) > (old.at, old.id) AND new.origin = old.origin)
+                OR kind = 'probe_gone' AND NOT EXISTS (
+                SELECT 1 FROM journal AS other
+                WHERE other.host = old.host AND other.probe = old.probe AND other.id <> old.id
+                AND other.origin = old.origin)
+            ELSE TRUE
+        END
+    )";

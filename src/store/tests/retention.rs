@@ -1,0 +1,116 @@
+//! What is old goes, and what history begins with stays.
+
+use super::*;
+
+/// An entry that was learned, and happened, this many days ago.
+fn aged(id: u64, days: i64, kind: Kind, probe: &str) -> Entry {
+    let mut entry = entry(id, 300);
+    // By the id, so that no two happen at the same time.
+    let age =
+        jiff::SignedDuration::from_hours(days * 24) - jiff::SignedDuration::from_secs(id as i64);
+    entry.learned -= age;
+    let transition = &mut entry.transition;
+    (transition.at, transition.kind) = (entry.learned, kind);
+    transition.probe = ProbeName::new(probe).ok();
+    if kind == Kind::ProbeGone {
+        transition.now = None;
+    }
+    entry
+}
+
+/// A store that finds these entries when it starts, which is when it looks for old ones.
+fn open_with_entries(folder: &Path, entries: Vec<Entry>) -> Store {
+    let store = open(folder).store;
+    store.append(entries);
+    store.close(PATIENCE).unwrap();
+    open(folder).store
+}
+
+#[test]
+fn old_entries_go_and_ids_stay_used() {
+    let folder = TempDir::new().unwrap();
+    let mut old = entries(1..=2_500);
+    for entry in &mut old {
+        entry.learned = Timestamp::now() - jiff::SignedDuration::from_hours(31 * 24);
+    }
+    // Retention goes by when we learned of it, since that is our own clock.
+    let mut late_news = entry(2_501, 300);
+    late_news.transition.at = time(0);
+    // The newest of the probe is among the old ones.
+    let newest = 2_000;
+    old[newest as usize - 1].transition.at = Timestamp::now() + Duration::from_secs(3600);
+    old.push(late_news);
+    let store = open_with_entries(folder.path(), old);
+    until("the old ones are gone", || ids(&store, &all()) == [2_501, newest]);
+    store.set_keep_days(0);
+    store.append(entries(2_502..=2_600));
+    until("all but the newest are gone", || ids(&store, &all()) == [newest]);
+    store.close(PATIENCE).unwrap();
+    assert_eq!(open(folder.path()).next_id, 2_601);
+}
+
+#[test]
+fn what_a_history_begins_with_stays() {
+    use Kind::*;
+    let folder = TempDir::new().unwrap();
+    let elsewhere = |id, days, host: &str, origin| {
+        let mut entry = aged(id, days, ProbeChanged, "load");
+        (entry.origin, entry.transition.host) = (origin, host.into());
+        entry
+    };
+    let written = vec![
+        aged(1, 60, AgentStarted, ""),
+        aged(2, 60, ProbeSeen, "load"),
+        aged(3, 59, ProbeChanged, "load"),
+        aged(4, 59, ProbeSeen, "disk"),
+        aged(5, 59, ProbeSeen, "temp"),
+        elsewhere(6, 58, "b", ORIGIN),
+        elsewhere(7, 58, "a", OTHER),
+        aged(8, 57, AgentStopped, ""),
+        aged(9, 56, AgentStarted, ""),
+        // Newer than the start, and no start or stop.
+        aged(10, 55, ClockChanged, ""),
+        aged(11, 54, ProbeGone, "temp"),
+        aged(12, 53, Imported, "before"),
+        aged(13, 1, ProbeChanged, "disk"),
+        aged(14, 1, EntriesLost, ""),
+    ];
+    let store = open_with_entries(folder.path(), written);
+    until("the old ones are gone", || ids(&store, &all()) == [14, 13, 11, 9, 7, 6, 3]);
+    let timeline = store.timeline("a", Some("load"), time(0), time(1)).unwrap();
+    assert_eq!(timeline.status_at_start, None);
+    let recently = Timestamp::now() - jiff::SignedDuration::from_hours(48);
+    let timeline = store.timeline("a", None, recently, Timestamp::now()).unwrap();
+    let names: Vec<_> = timeline.probes_at_start.keys().map(ProbeName::as_str).collect();
+    assert_eq!(names, ["load"]);
+    // A probe that is gone leaves nothing, once there is nothing before its end.
+    store.set_keep_days(31);
+    store.append(vec![aged(15, 0, ProbeChanged, "load")]);
+    until("they are gone", || ids(&store, &all()) == [15, 14, 13, 9, 7, 6]);
+}
+
+#[test]
+fn many_that_stay_do_not_keep_others_from_going() {
+    let folder = TempDir::new().unwrap();
+    let about = |id| aged(id, 40, Kind::ProbeSeen, &format!("p{}", id % 1_500));
+    let store = open_with_entries(folder.path(), (1..=4_500).map(about).collect());
+    let stay: Vec<u64> = (3_001..=4_500).rev().collect();
+    until("only the newest of each are left", || ids(&store, &all()) == stay);
+}
+
+#[test]
+fn a_database_without_the_index_is_given_it() {
+    let folder = TempDir::new().unwrap();
+    open_with_entries(folder.path(), entries(1..=3)).close(PATIENCE).unwrap();
+    let connection = rusqlite::Connection::open(folder.path().join("wigo.db")).unwrap();
+    connection.execute_batch("DROP INDEX journal_probe; PRAGMA user_version = 1").unwrap();
+    drop(connection);
+    let store = open(folder.path()).store;
+    assert_eq!(told(&store), "");
+    assert_eq!(ids(&store, &all()), [3, 2, 1]);
+    store.close(PATIENCE).unwrap();
+    assert!(folder.path().join("wigo.db.before-v2").exists());
+    let connection = rusqlite::Connection::open(folder.path().join("wigo.db")).unwrap();
+    let indexes = "SELECT count(*) FROM sqlite_schema WHERE name = 'journal_probe'";
+    assert_eq!(connection.query_row(indexes, [], |row| row.get(0)), Ok(1));
+}
