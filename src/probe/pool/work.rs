@@ -22,8 +22,6 @@ use crate::{
     tree::ProbeName,
 };
 
-/// A probe due sooner than this is not left to a leader that is about to run another one.
-const SOON: Duration = Duration::from_millis(100);
 /// How often the process table is searched for what escaped while probes run all the time.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
 /// Wait before looking again for what was just killed, or could not be looked for.
@@ -214,9 +212,10 @@ impl Shared {
         let entry = state.catalog.entries.get(&name)?.clone();
         state.counters.runs += 1;
         state.counters.running += 1;
-        // Somebody else must wait for what comes next if that is soon.
-        let soon = state.schedule.next().is_some_and(|next| next < now + SOON);
-        if !state.asked.is_empty() || (soon && state.lead.is_none()) {
+        // What is due as well is for somebody else. What comes soon waits for this run, which hands the
+        // lead on if it is not quick: that costs it a moment and saves a wake-up.
+        let due = state.schedule.next().is_some_and(|next| next <= now);
+        if !state.asked.is_empty() || (due && state.lead.is_none()) {
             self.wake.notify_one();
         }
         Some(Task::Run(Job { name, entry, settings: state.settings.clone() }))
