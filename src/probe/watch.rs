@@ -207,8 +207,8 @@ impl Folders {
         Folders { watcher: watcher.ok(), watched: BTreeMap::new(), failed: BTreeSet::new() }
     }
 
-    /// Watches exactly these folders. False if one was not watched before: it may have changed before
-    /// we began to.
+    /// Watches exactly these folders. False if one was not watched before, or cannot be: it may have
+    /// changed since it was found.
     fn follow(&mut self, wanted: &BTreeSet<PathBuf>) -> bool {
         let Some(watcher) = &mut self.watcher else { return true };
         // Several paths may lead to one folder, which has one watch.
@@ -237,6 +237,8 @@ impl Folders {
                 }
                 Err(error) => {
                     if self.failed.insert(folder.clone()) {
+                        // Perhaps gone since it was found: then another look finds what is there.
+                        is_complete = false;
                         tracing::warn!("`{}` cannot be watched: {error}", folder.display());
                     }
                 }
