@@ -32,6 +32,13 @@ fn a_mistake_is_shown_with_its_line_and_keeps_it_from_starting() {
     let output = home.wigo(&["check-config", "--strict"]);
     assert_eq!(output.status.code(), Some(0), "{}", text_of(&output));
 
+    // A good file that names what this machine does not have.
+    home.change("Port = 0", "Port = 0\nSslEnabled = true\nSslCert = \"/nowhere.crt\"");
+    let output = home.wigo(&["check-config"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text_of(&output));
+    assert!(text_of(&output).contains("`/nowhere.crt`"), "{}", text_of(&output));
+    assert_eq!(home.wigo(&["check-config", "--strict"]).status.code(), Some(1));
+
     let missing = home.path("missing.conf");
     let missing = missing.to_str().unwrap();
     for arguments in [&["--config", missing][..], &["check-config", missing][..]] {
