@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use tokio::sync::broadcast;
 use uuid::Uuid;
 
-use crate::tree::{Event, Kind, Now, ProbeName, ProbeResult, Transition, Tree};
+use crate::tree::{Event, Kind, Known, Now, ProbeName, ProbeResult, Transition, Tree};
 
 /// Entries that a live listener may lag behind before it loses some (and is told so).
 const LIVE_QUEUE: usize = 1_024;
@@ -38,18 +38,35 @@ pub struct Entry {
 /// its transition would hide for good that anything happened.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Changes {
-    /// The last results of probes, and since when their status has been what it is.
-    pub results: Vec<(Arc<ProbeResult>, Timestamp)>,
-    /// Probes whose last result is to be forgotten.
-    pub gone: Vec<ProbeName>,
+    /// The last results of probes. Of instances below only those whose status changed: the rest is
+    /// heard again soon after a restart, and would wear out the disk.
+    pub results: Vec<LastResult>,
+    /// Probes whose last result is to be forgotten, each with its instance.
+    pub gone: Vec<(Uuid, ProbeName)>,
+    /// Instances below that are new or have changed.
+    pub known: Vec<Known>,
+    /// Instances to be forgotten with all their results and positions. The journal keeps its entries.
+    pub forgotten: Vec<Uuid>,
     /// In the order of their ids.
     pub entries: Vec<Entry>,
+    /// How far in the journal of an instance directly below the entries go now.
+    pub position: Option<(Uuid, u64)>,
+}
+
+/// The last result of a probe.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LastResult {
+    /// The instance that ran it.
+    pub instance: Uuid,
+    pub result: Arc<ProbeResult>,
+    /// When its status began.
+    pub since: Timestamp,
 }
 
 impl Changes {
     /// Whether nothing changed.
     pub fn is_empty(&self) -> bool {
-        self.results.is_empty() && self.gone.is_empty() && self.entries.is_empty()
+        *self == Changes::default()
     }
 }
 
@@ -100,11 +117,18 @@ impl Hub {
         state.version += 1;
         let known = &state.tree.me.host.probes;
         let ran = ran.iter().filter_map(|name| known.get(name));
-        let results = ran.map(|probe| (Arc::clone(&probe.result), probe.since)).collect();
+        let me = state.tree.me.uuid;
+        let results = ran
+            .map(|probe| LastResult {
+                instance: me,
+                result: Arc::clone(&probe.result),
+                since: probe.since,
+            })
+            .collect();
         let gone = transitions.iter().filter(|transition| transition.kind == Kind::ProbeGone);
-        let gone = gone.filter_map(|transition| transition.probe.clone()).collect();
+        let gone = gone.filter_map(|transition| Some((me, transition.probe.clone()?))).collect();
         let entries = state.number(transitions, now.wall);
-        let changes = Changes { results, gone, entries: entries.clone() };
+        let changes = Changes { results, gone, entries: entries.clone(), ..Changes::default() };
         if changes.is_empty() {
             return;
         }
@@ -180,8 +204,8 @@ mod tests {
 
     impl Journal for Arc<Kept> {
         fn record(&self, changes: Changes) {
-            let results = changes.results.iter().map(|(result, _)| format!("put {}", result.name));
-            let gone = changes.gone.iter().map(|name| format!("remove {name}"));
+            let results = changes.results.iter().map(|last| format!("put {}", last.result.name));
+            let gone = changes.gone.iter().map(|(_, name)| format!("remove {name}"));
             let entry = |entry: &Entry| format!("{} {}", entry.id, entry.transition.kind.word());
             let said: Vec<String> =
                 results.chain(gone).chain(changes.entries.iter().map(entry)).collect();

@@ -68,12 +68,12 @@ impl Queue {
 
     /// Takes over what changed together, so that it is written together.
     pub fn record(&mut self, changes: Changes) {
-        let Changes { results, gone, entries } = changes;
-        for (result, since) in results {
-            let name = result.name.clone();
-            self.set_result(name, Some((result, since)));
+        let Changes { results, gone, entries, .. } = changes;
+        for last in results {
+            let name = last.result.name.clone();
+            self.set_result(name, Some((last.result, last.since)));
         }
-        gone.into_iter().for_each(|name| self.set_result(name, None));
+        gone.into_iter().for_each(|(_, name)| self.set_result(name, None));
         self.bytes += entries.iter().map(weight).sum::<usize>();
         self.waiting.entries.extend(entries);
         self.waiting.handed += 1;

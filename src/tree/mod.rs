@@ -9,6 +9,8 @@ mod host;
 mod instance;
 mod lookup;
 mod name;
+mod presence;
+mod report;
 mod transition;
 
 pub use apply::Event;
@@ -16,6 +18,8 @@ pub use host::{Host, Probe, ProbeResult};
 pub use instance::Instance;
 pub use lookup::Group;
 pub use name::{BadName, MAX_NAME_BYTES, ProbeName};
+pub use presence::Presence;
+pub use report::{Account, Contact, DEFAULT_ALIVE_TIMEOUT, Header, Known, Parting, Report};
 pub use transition::{Kind, Transition};
 
 use std::time::Duration;

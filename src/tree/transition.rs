@@ -24,10 +24,28 @@ pub enum Kind {
     EntriesLost,
     /// An entry taken over from the log of an earlier Wigo.
     Imported,
+    /// The first contact with an instance below.
+    InstanceSeen,
+    /// An instance that was down reports again.
+    InstanceUp,
+    /// An instance does not report any more.
+    InstanceDown,
+    /// An instance left on purpose, was removed from the configuration, forgotten or revoked.
+    InstanceGone,
+    /// An instance is heard by another way than before.
+    InstanceMoved,
+    /// A push client asks to be admitted.
+    ClientWaiting,
+    /// A push client was admitted, or got a new certificate.
+    ClientAllowed,
+    /// A push client was refused for good or not admitted any more.
+    ClientRevoked,
+    /// Somebody connected as a push client who must not.
+    ClientRefused,
 }
 
 impl Kind {
-    const ALL: [Kind; 8] = [
+    const ALL: [Kind; 17] = [
         Kind::ProbeSeen,
         Kind::ProbeChanged,
         Kind::ProbeGone,
@@ -36,6 +54,15 @@ impl Kind {
         Kind::ClockChanged,
         Kind::EntriesLost,
         Kind::Imported,
+        Kind::InstanceSeen,
+        Kind::InstanceUp,
+        Kind::InstanceDown,
+        Kind::InstanceGone,
+        Kind::InstanceMoved,
+        Kind::ClientWaiting,
+        Kind::ClientAllowed,
+        Kind::ClientRevoked,
+        Kind::ClientRefused,
     ];
 
     /// The stable word for it.
@@ -49,6 +76,15 @@ impl Kind {
             Kind::ClockChanged => "clock_changed",
             Kind::EntriesLost => "entries_lost",
             Kind::Imported => "imported",
+            Kind::InstanceSeen => "instance_seen",
+            Kind::InstanceUp => "instance_up",
+            Kind::InstanceDown => "instance_down",
+            Kind::InstanceGone => "instance_gone",
+            Kind::InstanceMoved => "instance_moved",
+            Kind::ClientWaiting => "client_waiting",
+            Kind::ClientAllowed => "client_allowed",
+            Kind::ClientRevoked => "client_revoked",
+            Kind::ClientRefused => "client_refused",
         }
     }
 
