@@ -22,7 +22,7 @@ use crate::{
         server::{CannotListen, Server},
     },
     config::{self, Config, Loaded},
-    hub::Hub,
+    hub::{Hub, Ledger},
     log::Log,
     probe::{
         catalog::{Catalog, NoProbes, SELF_PROBE},
@@ -169,8 +169,9 @@ impl App {
         });
         let mut host = Host::new(&global.hostname, &global.group);
         host.labels.clone_from(&config.labels);
-        let tree = Tree { me: Instance::new(uuid, VERSION, host) };
-        let hub = Arc::new(Hub::new(tree, opened.next_id, Box::new(opened.store.clone())));
+        let tree = Tree::new(Instance::new(uuid, VERSION, host));
+        let ledger = Ledger { next_id: opened.next_id, ..Ledger::default() };
+        let hub = Arc::new(Hub::new(tree, ledger, Box::new(opened.store.clone())));
         let mut seed = DefaultHasher::new();
         uuid.hash(&mut seed);
         let sink = Box::new(ProbeSink(hub.clone()));
@@ -308,7 +309,9 @@ impl App {
             pool::Settings::of(&self.started_with).environment.state_root;
         self.pool.set_settings(settings);
         let (name, group) = (config.global.hostname.clone(), config.global.group.clone());
-        self.hub.handle(Event::Named { name, group, labels: config.labels.clone() });
+        let labels = config.labels.clone();
+        let alive_timeout = config.global.alive_timeout;
+        self.hub.handle(Event::Configured { name, group, labels, alive_timeout });
         self.config.store(Arc::new(config));
     }
 
@@ -343,7 +346,8 @@ fn remember(hub: &Hub, opened: Opened, catalog: &Catalog) {
         if probe != SELF_PROBE && !catalog.entries.contains_key(probe) {
             gone.extend(ProbeName::new(probe));
         }
-        hub.handle(Event::Restored { result, since });
+        let instance = hub.read(|tree| tree.me().uuid);
+        hub.handle(Event::Restored { instance, result, since });
     }
     if let Some(last) = opened.last_seen.filter(|last| !last.clean) {
         let message = "the agent ended without saying so: killed, crashed, or the host went down";
