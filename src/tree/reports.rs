@@ -51,12 +51,14 @@ impl Tree {
         if !self.links.get_mut(&link).is_some_and(|link| link.reported.remove(&uuid)) {
             return;
         }
-        if narrate && let Some(host) = self.get(uuid).filter(|host| host.via == link) {
+        let told = self.get(uuid).filter(|_| narrate).cloned();
+        self.drop_record(link, uuid, out);
+        // Unless it is still heard by another way.
+        if let Some(host) = told.filter(|_| self.get(uuid).is_none()) {
             let was = Some(host.local_status());
             let message = "not reported any more".to_owned();
-            out.about(host, Kind::InstanceGone, now.wall, was, None, message);
+            out.about(&host, Kind::InstanceGone, now.wall, was, None, message);
         }
-        self.drop_record(link, uuid, out);
     }
 
     fn account(
