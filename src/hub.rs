@@ -34,6 +34,16 @@ pub struct Entry {
     pub transition: Transition,
 }
 
+/// An entry of another instance's journal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Told {
+    /// The instance where it happened.
+    pub origin: Uuid,
+    /// Its number in the journal of that instance.
+    pub origin_id: u64,
+    pub transition: Transition,
+}
+
 /// What one event changed. It is stored together or not at all: a result that outlives a crash without
 /// its transition would hide for good that anything happened.
 #[derive(Clone, Debug, Default, PartialEq)]
