@@ -244,12 +244,16 @@ impl Hub {
         self.state().ledger.next_id.saturating_sub(1)
     }
 
+    /// The id of the oldest entry that is still in memory; of the next one if none is.
+    pub fn oldest_recent_id(&self) -> u64 {
+        self.state().oldest_recent_id()
+    }
+
     /// At most `limit` entries that come after `id`, in order, if they are still in memory; `None` if
     /// some of them are in the database only.
     pub fn entries_after(&self, id: u64, limit: usize) -> Option<Vec<Arc<Entry>>> {
         let state = self.state();
-        let first = state.recent.front().map_or(state.ledger.next_id, |entry| entry.id);
-        if first > id.saturating_add(1) {
+        if state.oldest_recent_id() > id.saturating_add(1) {
             return None;
         }
         let start = state.recent.partition_point(|entry| entry.id <= id);
@@ -301,6 +305,10 @@ impl State {
         changes.entries =
             numbered.map(|transition| self.ledger.entry(me, None, now.wall, transition)).collect();
         changes
+    }
+
+    fn oldest_recent_id(&self) -> u64 {
+        self.recent.front().map_or(self.ledger.next_id, |entry| entry.id)
     }
 
     fn remember(&mut self, entries: &[Entry]) {

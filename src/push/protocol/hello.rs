@@ -118,6 +118,9 @@ pub enum Answer {
         heartbeat_ms: u32,
         /// After this much silence the other side counts as gone, in milliseconds.
         silence_ms: u32,
+        /// After a lost connection, come back at a random time within this many milliseconds: the more
+        /// clients there are, the longer.
+        return_ms: u32,
     },
     /// The certificate, PEM.
     Granted { certificate: String },
