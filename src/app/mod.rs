@@ -337,13 +337,15 @@ impl App {
 /// Gives the tree what was known before the start.
 fn remember(hub: &Hub, opened: Opened, catalog: &Catalog) {
     let mut gone = HashSet::new();
-    for (result, since) in opened.restored {
-        let name = result.name.as_str();
+    let me = hub.read(|tree| tree.me.uuid);
+    for last in opened.restored.into_iter().filter(|last| last.instance == me) {
+        let name = last.result.name.as_str();
         let probe = name.split_once('/').map_or(name, |(probe, _)| probe);
         if probe != SELF_PROBE && !catalog.entries.contains_key(probe) {
             gone.extend(ProbeName::new(probe));
         }
-        hub.handle(Event::Restored { result, since });
+        let result = Arc::unwrap_or_clone(last.result);
+        hub.handle(Event::Restored { result, since: last.since });
     }
     if let Some(last) = opened.last_seen.filter(|last| !last.clean) {
         let message = "the agent ended without saying so: killed, crashed, or the host went down";
