@@ -191,6 +191,10 @@ pub struct LogEntry<'entry> {
     now: Option<Status>,
     /// Unix seconds: when this instance knew.
     learned: i64,
+    /// The instance where it happened.
+    origin: Uuid,
+    /// Its number in the log of that instance.
+    origin_id: u64,
 }
 
 impl<'entry> LogEntry<'entry> {
@@ -209,6 +213,8 @@ impl<'entry> LogEntry<'entry> {
             was: transition.was,
             now: transition.now,
             learned: entry.learned.as_second(),
+            origin: entry.origin,
+            origin_id: entry.origin_id,
         }
     }
 }
