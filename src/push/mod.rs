@@ -1,0 +1,3 @@
+//! Instances that report to one above them.
+
+pub mod authority;
