@@ -58,6 +58,13 @@ fn digit(character: u8) -> Result<u8, NotAFingerprint> {
     Ok(u8::try_from(value).expect("a digit is below 16"))
 }
 
+impl From<[u8; BYTES]> for Fingerprint {
+    /// A SHA-256 that was made or stored elsewhere.
+    fn from(digest: [u8; BYTES]) -> Fingerprint {
+        Fingerprint(digest)
+    }
+}
+
 impl FromStr for Fingerprint {
     type Err = NotAFingerprint;
 

@@ -1,0 +1,311 @@
+//! A client asks to be let in.
+
+use std::{
+    sync::{MutexGuard, atomic::Ordering},
+    time::{Instant, SystemTime},
+};
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::{
+    Admitted, Authority, Decision, EnrolRequest, Enrolment, JoinToken, MAX_CLIENTS, Refusal, allowed,
+    allowed::AllowedFile, news::particulars, waiting::Client,
+};
+use crate::{
+    store::TokenUse,
+    tree::Kind,
+    trust::{ClientIdentity, Fingerprint, Signed, csr_key},
+};
+
+/// How a join token was answered.
+enum Ticket {
+    None,
+    Good,
+    /// Why not, for the operator who has to decide instead.
+    Bad(&'static str),
+}
+
+impl Authority {
+    /// [`Authority::enrol`], here and now. Blocks.
+    pub(super) fn enrol_now(&self, request: EnrolRequest) -> Enrolment {
+        match self.decide(request) {
+            Ok(enrolment) => enrolment,
+            Err(refusal) => Enrolment::Refused(refusal),
+        }
+    }
+
+    fn decide(&self, mut request: EnrolRequest) -> Result<Enrolment, Refusal> {
+        request.host = allowed::clean(&request.host);
+        request.group = allowed::clean(&request.group);
+        request.version = allowed::clean(&request.version);
+        if request.host.is_empty() {
+            request.host = request.uuid.to_string();
+        }
+        let uuid = request.uuid;
+        // The costly part, before anybody has to wait for us.
+        let key = csr_key(&request.csr).map_err(|error| Refusal::last(error.to_string()))?;
+        if uuid.is_nil() || uuid == self.own {
+            return Err(Refusal::last(format!(
+                "the uuid {uuid} cannot be that of a client: remove its uuid file (UuidFile in [Global]) \
+                 and start it again"
+            )));
+        }
+        let mut file = self.file();
+        self.catch_up(&mut file);
+        self.know_keys(&file)?;
+        let (is_allowed, bound) = {
+            let state = self.state();
+            (state.allowed.contains_key(&uuid), state.key(uuid))
+        };
+        if is_allowed {
+            return self.enrol_allowed(&request, key, bound).map(Enrolment::Granted);
+        }
+        let note = match self.ask_token(&request)? {
+            Ticket::Good => {
+                let granted = self.add(&mut file, &request, key, "by a join token")?;
+                return Ok(Enrolment::Granted(granted));
+            }
+            Ticket::Bad(why) => Some(why.to_owned()),
+            Ticket::None => None,
+        };
+        if self.auto_accept.load(Ordering::Relaxed) {
+            let granted = self.add(&mut file, &request, key, "without asking: AutoAcceptClients is on");
+            return granted.map(Enrolment::Granted);
+        }
+        self.wait(request, key, note)
+    }
+
+    /// A client whose uuid is allowed, and that has no certificate (any more).
+    fn enrol_allowed(
+        &self,
+        request: &EnrolRequest,
+        key: Fingerprint,
+        bound: Option<Fingerprint>,
+    ) -> Result<Signed, Refusal> {
+        let (uuid, address) = (request.uuid, request.address);
+        match bound {
+            Some(bound) if bound == key => self.sign(uuid, &request.csr),
+            Some(bound) => {
+                let about = particulars(uuid, Some(address), Some(key));
+                let name = &request.host;
+                self.report_refused(
+                    uuid,
+                    format!("Client {name} refused: it has another key than it enrolled with {about}"),
+                );
+                Err(other_key(uuid, key, bound))
+            }
+            None => {
+                let signed = self.sign(uuid, &request.csr)?;
+                self.bind(uuid, key, &request.host)?;
+                let about = particulars(uuid, Some(address), Some(key));
+                self.note(Kind::ClientAllowed, format!("{} enrolled its key {about}", request.host));
+                Ok(signed)
+            }
+        }
+    }
+
+    fn ask_token(&self, request: &EnrolRequest) -> Result<Ticket, Refusal> {
+        let Some(text) = request.token.as_deref().filter(|text| !text.is_empty()) else {
+            return Ok(Ticket::None);
+        };
+        let Ok(token) = JoinToken::parse(text) else {
+            return Ok(Ticket::Bad("its join token is none"));
+        };
+        if self.state().allowed.len() >= MAX_CLIENTS {
+            return Err(too_many());
+        }
+        let (group, host) = (&request.group, &request.host);
+        let used = self.store.use_token(token.hash(), Timestamp::now(), group, host);
+        Ok(match used.map_err(|error| unwritable(error))? {
+            TokenUse::Good => Ticket::Good,
+            TokenUse::Unknown => Ticket::Bad("its join token is not known here"),
+            TokenUse::UsedUp => Ticket::Bad("its join token is used up"),
+            TokenUse::Expired => Ticket::Bad("its join token has expired"),
+            TokenUse::OtherGroup => Ticket::Bad("its join token is for another group"),
+            TokenUse::OtherHost => Ticket::Bad("its join token is for other hosts"),
+        })
+    }
+
+    fn wait(
+        &self,
+        request: EnrolRequest,
+        key: Fingerprint,
+        note: Option<String>,
+    ) -> Result<Enrolment, Refusal> {
+        let EnrolRequest { uuid, host, group, version, csr, token: _, address } = request;
+        let about = particulars(uuid, Some(address), Some(key));
+        let mut state = self.state();
+        state.waiting.sweep(Instant::now());
+        if let Some(held) = state.waiting.get(uuid).map(|held| held.key).filter(|held| *held != key) {
+            drop(state);
+            self.report_refused(
+                uuid,
+                format!("Client {host} refused: one with the same uuid and another key waits {about}"),
+            );
+            return Err(other_key(uuid, key, held));
+        }
+        let also = note.as_ref().map(|note| format!("; {note}")).unwrap_or_default();
+        let news = format!("New client {host} {about}{also}");
+        let since = Timestamp::now();
+        let client = Client { host, group, version, csr, key, address, since, note };
+        let joined = state.waiting.join(uuid, client, Instant::now());
+        drop(state);
+        let (decision, is_new) =
+            joined.inspect_err(|refusal| self.report_refused(Uuid::nil(), full(&news, refusal)))?;
+        if is_new {
+            self.note(Kind::ClientWaiting, news);
+        }
+        Ok(Enrolment::Waiting { key, decision })
+    }
+
+    /// Puts a new client into the file, bound to its key. If anything fails nothing has changed.
+    pub(super) fn add(
+        &self,
+        file: &mut MutexGuard<'_, AllowedFile>,
+        request: &EnrolRequest,
+        key: Fingerprint,
+        how: &str,
+    ) -> Result<Signed, Refusal> {
+        let EnrolRequest { uuid, host, csr, address, .. } = request;
+        if self.state().allowed.len() >= MAX_CLIENTS {
+            return Err(too_many());
+        }
+        let signed = self.sign(*uuid, csr)?;
+        self.bind(*uuid, key, host)?;
+        if let Err(error) = file.add(*uuid, host) {
+            self.unbind(*uuid);
+            return Err(unwritable(error));
+        }
+        let waited = {
+            let mut state = self.state();
+            state.allowed.insert(*uuid, host.clone());
+            state.waiting.take(*uuid)
+        };
+        if let Some((client, decision)) = waited {
+            // If it has disconnected it gets another certificate when it comes back.
+            let _ = decision.send(match client.key == key {
+                true => Decision::Granted(signed.clone()),
+                false => Decision::Refused(other_key(*uuid, client.key, key)),
+            });
+        }
+        let about = particulars(*uuid, Some(*address), Some(key));
+        self.note(Kind::ClientAllowed, format!("{host} added to allowed list {how} {about}"));
+        Ok(signed)
+    }
+
+    /// Decides about a client with a certificate by what is in memory; `None` if it is to be bound to its
+    /// key first. As long as the database cannot be read we go by the certificate, which we have signed,
+    /// and by the file: clients that work are not kept out by a broken disk.
+    pub(super) fn admit_known(&self, identity: &ClientIdentity) -> Option<Result<Admitted, Refusal>> {
+        let uuid = identity.uuid;
+        if identity.not_after <= SystemTime::now() {
+            let why = "the certificate has ended: enrol again".to_owned();
+            return Some(Err(Refusal::retry(why)));
+        }
+        let (name, bound) = {
+            let state = self.state();
+            let Some(name) = state.allowed.get(&uuid).cloned() else {
+                return Some(Err(not_allowed(uuid)));
+            };
+            let bound = match &state.keys {
+                None => identity.key,
+                Some(keys) => *keys.get(&uuid)?,
+            };
+            (name, bound)
+        };
+        if bound == identity.key {
+            return Some(Ok(Admitted { uuid, name }));
+        }
+        let about = particulars(uuid, None, Some(identity.key));
+        self.report_refused(
+            uuid,
+            format!("Client {name} refused: its certificate is for another key than it has now {about}"),
+        );
+        Some(Err(other_key(uuid, identity.key, bound)))
+    }
+
+    /// Binds a client to the key of its certificate. Blocks.
+    pub(super) fn admit_first(&self, identity: &ClientIdentity) -> Result<Admitted, Refusal> {
+        let _file = self.file();
+        if let Some(decided) = self.admit_known(identity) {
+            return decided;
+        }
+        let uuid = identity.uuid;
+        let name = self.state().allowed.get(&uuid).cloned();
+        let name = name.ok_or_else(|| not_allowed(uuid))?;
+        self.bind(uuid, identity.key, &name)?;
+        let about = particulars(uuid, None, Some(identity.key));
+        self.note(Kind::ClientAllowed, format!("{name} is bound to the key it came with {about}"));
+        Ok(Admitted { uuid, name })
+    }
+
+    pub(super) fn renew_now(&self, identity: &ClientIdentity, csr: &str) -> Result<Signed, Refusal> {
+        let key = csr_key(csr).map_err(|error| Refusal::last(error.to_string()))?;
+        if key != identity.key {
+            return Err(Refusal::last(
+                "a certificate is renewed for the same key only: ask with the key of this connection",
+            ));
+        }
+        // Nobody may be revoked between the last look and the signature.
+        let _file = self.file();
+        self.admit_known(identity).unwrap_or_else(|| Err(not_allowed(identity.uuid)))?;
+        self.sign(identity.uuid, csr)
+    }
+
+    pub(super) fn sign(&self, uuid: Uuid, csr: &str) -> Result<Signed, Refusal> {
+        let signed = self.ca.sign_client(csr, uuid, SystemTime::now());
+        signed.map_err(|error| Refusal::last(error.to_string()))
+    }
+
+    /// Binds a client to a key, on the disk first.
+    pub(super) fn bind(&self, uuid: Uuid, key: Fingerprint, name: &str) -> Result<(), Refusal> {
+        let bound = self.store.bind_client(uuid, *key.as_bytes(), name);
+        bound.map_err(|error| unwritable(error))?;
+        if let Some(keys) = &mut self.state().keys {
+            keys.insert(uuid, key);
+        }
+        Ok(())
+    }
+
+    /// Frees a client of its key. What the disk does not take is only logged: without a line in the file
+    /// the key opens nothing.
+    pub(super) fn unbind(&self, uuid: Uuid) {
+        if let Some(keys) = &mut self.state().keys {
+            keys.remove(&uuid);
+        }
+        if let Err(error) = self.store.unbind_client(uuid) {
+            let error = anyhow::Error::from(error);
+            tracing::error!("the key of client {uuid} stays in the database: {error:#}");
+        }
+    }
+}
+
+fn full(news: &str, refusal: &Refusal) -> String {
+    format!("{news} cannot wait: {}", refusal.why)
+}
+
+fn not_allowed(uuid: Uuid) -> Refusal {
+    Refusal::last(format!(
+        "the client {uuid} is not in the allowed list of this push server: it has to enrol again, and an \
+         operator to allow it"
+    ))
+}
+
+fn other_key(uuid: Uuid, key: Fingerprint, bound: Fingerprint) -> Refusal {
+    Refusal::last(format!(
+        "the uuid {uuid} belongs to a client with the key {bound}, and this one has {key}: if it is the same \
+         machine, revoke it on the push server and allow it again; if not, remove the uuid file of one of \
+         them"
+    ))
+}
+
+fn too_many() -> Refusal {
+    Refusal::retry(format!("this push server has {MAX_CLIENTS} clients, as many as it takes"))
+}
+
+/// The details are for the push server's own log.
+fn unwritable(error: impl Into<anyhow::Error>) -> Refusal {
+    tracing::error!("a push client cannot be admitted, this cannot be written: {:#}", error.into());
+    Refusal::retry("the push server cannot write down who is admitted; its log says why")
+}

@@ -1,0 +1,368 @@
+//! Who may push to this instance: the allowed list, the waiting list, and the key that each client has.
+//!
+//! - `enrol`: a new client asks for a certificate; one with a certificate connects, or renews it.
+//! - `change`: the allowed list changes: by an operator, or by a hand in the file.
+//! - `allowed`: that file. `waiting`: the clients that an operator has to decide about. `token`: how to do
+//!   without an operator. `news`: what is written to the journal about all this.
+//!
+//! A uuid is allowed if the file says so, and it is bound to the first key that enrolled with it (in the
+//! database) until it is revoked. There are two locks. Whoever changes anything holds `file`, also while
+//! the disk works, so that decisions come one after the other. `state` is what is true now; it is held
+//! for moments only, so that clients with a certificate never wait for the disk.
+
+mod allowed;
+mod change;
+mod enrol;
+mod news;
+mod token;
+mod waiting;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt, io,
+    net::IpAddr,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+use thiserror::Error;
+use tokio::sync::{broadcast, oneshot};
+use uuid::Uuid;
+
+use self::{allowed::AllowedFile, news::News, waiting::Waiting};
+pub use self::{
+    change::CannotChange,
+    token::{JoinToken, NotAToken},
+};
+use crate::{
+    config::PushServer,
+    hub::Hub,
+    store::Store,
+    trust::{Ca, ClientIdentity, Fingerprint, Signed},
+};
+
+/// The most clients that may be allowed. Lines of the file beyond count all the same.
+pub const MAX_CLIENTS: usize = 50_000;
+/// Between two looks at whether somebody has edited the file.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Revocations that a listener may lag behind before it loses some and has to look at
+/// [`Authority::is_allowed`] again.
+const REVOKED_QUEUE: usize = 1_024;
+
+/// A client without a certificate that asks for one.
+#[derive(Clone, Debug)]
+pub struct EnrolRequest {
+    pub uuid: Uuid,
+    /// The name of its host.
+    pub host: String,
+    pub group: String,
+    /// Name and version of its program.
+    pub version: String,
+    /// The certificate request, PEM. Only its key is used.
+    pub csr: String,
+    /// The whole text of a [`JoinToken`].
+    pub token: Option<String>,
+    /// Where the connection comes from.
+    pub address: IpAddr,
+}
+
+/// What becomes of such a client.
+#[derive(Debug)]
+pub enum Enrolment {
+    Granted(Signed),
+    /// An operator has to decide. The decision comes once; a receiver that is told nothing any more was
+    /// replaced by a newer connection of the same client, or has waited in vain.
+    Waiting { key: Fingerprint, decision: oneshot::Receiver<Decision> },
+    Refused(Refusal),
+}
+
+/// What an operator has decided about a client that waited.
+#[derive(Debug)]
+pub enum Decision {
+    Granted(Signed),
+    Refused(Refusal),
+}
+
+/// Why a client is not let in, in a sentence for the people who run it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    pub why: String,
+    /// Whether it may help to try again soon; else a person has to do something first.
+    pub retry: bool,
+}
+
+/// A client with a good certificate that is allowed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admitted {
+    pub uuid: Uuid,
+    /// Its name in the allowed list.
+    pub name: String,
+}
+
+/// Everybody, for an operator.
+#[derive(Clone, Debug)]
+pub struct Listing {
+    /// By uuid.
+    pub allowed: Vec<Allowed>,
+    /// Who has waited longest first.
+    pub waiting: Vec<WaitingClient>,
+    /// The SHA-256 of the CA certificate, which clients show as well.
+    pub ca: Fingerprint,
+}
+
+/// A client that may connect.
+#[derive(Clone, Debug)]
+pub struct Allowed {
+    pub uuid: Uuid,
+    pub name: String,
+    /// The SHA-256 of its key; `None` until it has enrolled.
+    pub key: Option<Fingerprint>,
+}
+
+/// A client that waits for an operator.
+#[derive(Clone, Debug)]
+pub struct WaitingClient {
+    pub uuid: Uuid,
+    /// The name of its host.
+    pub name: String,
+    pub group: String,
+    pub version: String,
+    pub address: IpAddr,
+    /// The SHA-256 of its key, which the client shows as well.
+    pub key: Fingerprint,
+    pub since: Timestamp,
+    /// Whether it is connected now.
+    pub connected: bool,
+    /// What else an operator should know.
+    pub note: Option<String>,
+}
+
+/// There can be no authority.
+#[derive(Debug, Error)]
+#[error(
+    "cannot read the allowed clients in `{}`: make the file readable for the user of wigo, or name \
+     another as AllowedClientsFile in [PushServer]",
+    path.display()
+)]
+pub struct CannotOpen {
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// Decides who may push.
+pub struct Authority {
+    ca: Arc<Ca>,
+    store: Store,
+    hub: Arc<Hub>,
+    /// The name of the file, for messages.
+    path: PathBuf,
+    file: Mutex<AllowedFile>,
+    state: Mutex<State>,
+    news: News,
+    /// The uuid of this instance, which is no client's.
+    own: Uuid,
+    auto_accept: AtomicBool,
+    revoked: broadcast::Sender<Uuid>,
+    /// When the file was looked at last.
+    looked: Mutex<Instant>,
+}
+
+/// What is true now.
+struct State {
+    allowed: BTreeMap<Uuid, String>,
+    /// The key that each client is bound to; `None` as long as the database could not be read.
+    keys: Option<HashMap<Uuid, Fingerprint>>,
+    waiting: Waiting,
+}
+
+impl Authority {
+    /// Reads who is allowed, and tells the tree who is not any more. Blocks.
+    pub fn open(
+        settings: &PushServer,
+        ca: Arc<Ca>,
+        store: Store,
+        hub: Arc<Hub>,
+    ) -> Result<Arc<Authority>, CannotOpen> {
+        let path = settings.allowed_clients_file.clone();
+        let file = AllowedFile::open(&path)
+            .map_err(|source| CannotOpen { path: path.clone(), source })?;
+        let state = State {
+            allowed: file.clients(),
+            keys: None,
+            waiting: Waiting::new(settings.max_waiting_clients),
+        };
+        let authority = Authority {
+            own: hub.read(|tree| tree.me.uuid),
+            ca,
+            store,
+            hub,
+            path,
+            file: Mutex::new(file),
+            state: Mutex::new(state),
+            news: News::default(),
+            auto_accept: AtomicBool::new(false),
+            revoked: broadcast::channel(REVOKED_QUEUE).0,
+            looked: Mutex::new(Instant::now()),
+        };
+        authority.configure(settings);
+        if let Err(error) = authority.load_keys(&authority.file()) {
+            let error = anyhow::Error::from(error);
+            tracing::error!("who has which key is not known, so nobody can enrol: {error:#}");
+        }
+        Ok(Arc::new(authority))
+    }
+
+    /// Takes over what may change while running: AutoAcceptClients and MaxWaitingClients.
+    pub fn configure(&self, settings: &PushServer) {
+        let auto_accept = settings.auto_accept_clients;
+        if auto_accept && !self.auto_accept.load(Ordering::Relaxed) {
+            tracing::warn!(
+                "AutoAcceptClients is on in [PushServer]: whoever can reach the port becomes a client"
+            );
+        }
+        self.auto_accept.store(auto_accept, Ordering::Relaxed);
+        self.state().waiting.set_limit(settings.max_waiting_clients);
+    }
+
+    /// Decides about a client that has no certificate.
+    pub async fn enrol(self: &Arc<Authority>, request: EnrolRequest) -> Enrolment {
+        self.on_disk(move |authority| authority.enrol_now(request)).await
+    }
+
+    /// Whether a client that has proved its certificate may connect. Listen to [`Authority::revoked`]
+    /// before asking, or a revocation in between is missed.
+    pub async fn admit(self: &Arc<Authority>, identity: &ClientIdentity) -> Result<Admitted, Refusal> {
+        self.look().await;
+        if let Some(decided) = self.admit_known(identity) {
+            return decided;
+        }
+        let identity = identity.clone();
+        self.on_disk(move |authority| authority.admit_first(&identity)).await
+    }
+
+    /// A new certificate for a connected client with the same key, if it is allowed still.
+    pub async fn renew(
+        self: &Arc<Authority>,
+        identity: &ClientIdentity,
+        csr: String,
+    ) -> Result<Signed, Refusal> {
+        self.admit(identity).await?;
+        let identity = identity.clone();
+        self.on_disk(move |authority| authority.renew_now(&identity, &csr)).await
+    }
+
+    /// Lets a client in that waits, and says its name.
+    pub async fn allow(self: &Arc<Authority>, uuid: Uuid) -> Result<String, CannotChange> {
+        self.on_disk(move |authority| authority.allow_now(uuid)).await
+    }
+
+    /// Takes a client out of every list, closes its connections and removes its part of the tree. Does
+    /// nothing for a uuid that is in no list.
+    pub async fn revoke(self: &Arc<Authority>, uuid: Uuid) -> Result<(), CannotChange> {
+        self.on_disk(move |authority| authority.revoke_now(uuid)).await
+    }
+
+    /// Looks whether somebody has edited the file, at most once a second. To be called regularly.
+    pub async fn look(self: &Arc<Authority>) {
+        let now = Instant::now();
+        {
+            let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+            if now.saturating_duration_since(*looked) < LOOK_EVERY {
+                return;
+            }
+            *looked = now;
+        }
+        self.on_disk(Authority::look_now).await;
+    }
+
+    /// The uuids of clients that are revoked from now on: their connections are to be closed at once.
+    pub fn revoked(&self) -> broadcast::Receiver<Uuid> {
+        self.revoked.subscribe()
+    }
+
+    /// Whether this client is in the allowed list.
+    pub fn is_allowed(&self, uuid: Uuid) -> bool {
+        self.state().allowed.contains_key(&uuid)
+    }
+
+    /// Everybody, for an operator.
+    pub fn listing(&self) -> Listing {
+        let mut state = self.state();
+        state.waiting.sweep(Instant::now());
+        let allowed = state.allowed.iter().map(|(uuid, name)| Allowed {
+            uuid: *uuid,
+            name: name.clone(),
+            key: state.key(*uuid),
+        });
+        let waiting = state.waiting.list();
+        let waiting = waiting.into_iter().map(|(uuid, client, connected)| WaitingClient {
+            uuid,
+            name: client.host.clone(),
+            group: client.group.clone(),
+            version: client.version.clone(),
+            address: client.address,
+            key: client.key,
+            since: client.since,
+            connected,
+            note: client.note.clone(),
+        });
+        Listing { allowed: allowed.collect(), waiting: waiting.collect(), ca: self.ca.fingerprint() }
+    }
+
+    /// Runs what may wait for the disk where waiting does no harm.
+    async fn on_disk<T: Send + 'static>(
+        self: &Arc<Authority>,
+        work: impl FnOnce(&Authority) -> T + Send + 'static,
+    ) -> T {
+        let authority = Arc::clone(self);
+        match tokio::task::spawn_blocking(move || work(&authority)).await {
+            Ok(done) => done,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The runtime ends, and this task with it.
+                Err(_) => std::future::pending().await,
+            },
+        }
+    }
+
+    fn file(&self) -> MutexGuard<'_, AllowedFile> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// The key that a client is bound to, as far as it is known.
+    fn key(&self, uuid: Uuid) -> Option<Fingerprint> {
+        self.keys.as_ref()?.get(&uuid).copied()
+    }
+}
+
+impl Refusal {
+    /// It may help to try again soon.
+    fn retry(why: impl Into<String>) -> Refusal {
+        Refusal { why: why.into(), retry: true }
+    }
+
+    /// A person has to do something first.
+    fn last(why: impl Into<String>) -> Refusal {
+        Refusal { why: why.into(), retry: false }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.why)
+    }
+}
+
+#[cfg(test)]
+mod tests;
