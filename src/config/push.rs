@@ -110,3 +110,11 @@ fn fingerprint(text: &str) -> Result<String, String> {
         Err(format!("a SHA-256, {FINGERPRINT_DIGITS} hexadecimal digits, with or without colons"))
     }
 }
+
+impl PushClient {
+    /// Whether both reach their masters in the same way, so that a running client can go on. Which
+    /// masters there are does not matter.
+    pub fn same_way(&self, other: &PushClient) -> bool {
+        PushClient { addresses: other.addresses.clone(), ..self.clone() } == *other
+    }
+}
