@@ -78,8 +78,6 @@ pub enum BadCertificate {
         "the client's certificate and its key do not belong together; remove the certificate to enrol again"
     )]
     ClientPair(#[source] rustls::Error),
-    #[error("the certificates that this system trusts cannot be read")]
-    System(#[source] rustls::Error),
 }
 
 impl BadCertificate {

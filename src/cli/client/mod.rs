@@ -43,7 +43,7 @@ pub enum Error {
         "cannot ask `{url}`: it is not trusted: {why}; nor is it {pinned}; name the host as the \
          certificate does with --url, or run `wigocli` on the agent's own host with its configuration"
     )]
-    Untrusted { url: String, why: Untrusted, pinned: String },
+    Untrusted { url: String, why: Box<Untrusted>, pinned: String },
     #[error(
         "cannot ask `{url}`: the agent asks for a login: run as a user who may read Login and Password \
          in the agent's configuration, name that file with --config, or give \
@@ -189,7 +189,7 @@ impl Client {
             }
             ureq::Error::Io(error) => match untrusted(&error) {
                 Some(why) => {
-                    let (why, pinned) = (why.clone(), self.pinned());
+                    let (why, pinned) = (Box::new(why.clone()), self.pinned());
                     return Error::Untrusted { url, why, pinned };
                 }
                 None => error.to_string(),
