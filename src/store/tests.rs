@@ -442,9 +442,8 @@ fn a_timeline_knows_when_nobody_watched() {
     elsewhere.transition.host = "b".into();
     store.append(vec![elsewhere]);
     store.flush().unwrap();
-    let unwatched = |second| {
-        store.timeline("a", None, time(second), time(second)).unwrap().stopped_at_start
-    };
+    let unwatched =
+        |second| store.timeline("a", None, time(second), time(second)).unwrap().stopped_at_start;
     let seen: Vec<i64> = (1..=10).filter(|second| unwatched(*second)).collect();
     assert_eq!(seen, [3, 4, 6, 8]);
     let timeline = store.timeline("a", Some("load"), time(0), time(10)).unwrap();
