@@ -44,7 +44,9 @@ pub enum Receipt {
     /// Something is missing: send a full account.
     Resync,
     /// Taken; wait this many milliseconds before the next entries.
-    Slow { pause_ms: u32 },
+    Slow {
+        pause_ms: u32,
+    },
 }
 
 /// Why an agent ends a connection.
