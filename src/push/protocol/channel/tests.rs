@@ -150,7 +150,8 @@ async fn a_long_report_travels_and_one_that_is_too_long_fails_alone() {
     assert!(matches!(error, RpcError::Send(_)), "{error}");
     // An answer that is too long becomes an error, and the connection lives on.
     let error = pair.master.renew(soon(), "long".into()).await.unwrap_err();
-    assert!(error.to_string().contains("longer than 4194304 bytes"), "{error}");
+    let RpcError::Server(error) = error else { panic!("{error}") };
+    assert!(error.detail.contains("longer than 4194304 bytes"), "{error}");
     assert_eq!(pair.master.report(soon(), news(1)).await.unwrap(), Receipt::Taken);
 }
 
