@@ -43,7 +43,7 @@ pub enum Receipt {
     Taken,
     /// Something is missing: send a full account.
     Resync,
-    /// Taken; wait this many milliseconds before the next entries.
+    /// The report was taken, the entries were not: send them again after this many milliseconds.
     Slow {
         pause_ms: u32,
     },
