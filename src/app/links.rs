@@ -10,7 +10,7 @@ use crate::{
     hub::{Entry, Hub},
     push::{
         Authority,
-        client::{Clients, Past, Reporter},
+        client::{Clients, Past, Reporter, Tcp},
         protocol::{Pool, transport::Traffic},
         server::{Host, Live, Pressure, Server},
     },
@@ -68,6 +68,7 @@ impl Links {
             version: VERSION,
             hub: hub.clone(),
             past: Arc::new(OnDisk(store.clone())),
+            network: Arc::new(Tcp),
         };
         let mut links = Links {
             hub: hub.clone(),
