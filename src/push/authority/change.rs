@@ -5,9 +5,7 @@ use std::{collections::HashMap, io, mem, path::PathBuf, sync::MutexGuard};
 use thiserror::Error;
 use uuid::Uuid;
 
-use super::{
-    Authority, Decision, EnrolRequest, Refusal, allowed::AllowedFile, news::particulars,
-};
+use super::{Authority, Decision, EnrolRequest, Refusal, allowed::AllowedFile, news::particulars};
 use crate::{
     store::StoreError,
     tree::{Event, Kind},
@@ -161,18 +159,16 @@ impl Authority {
         })
     }
 
-    pub(super) fn load_keys(
-        &self,
-        file: &MutexGuard<'_, AllowedFile>,
-    ) -> Result<(), StoreError> {
+    pub(super) fn load_keys(&self, file: &MutexGuard<'_, AllowedFile>) -> Result<(), StoreError> {
         if self.state().keys.is_some() {
             return Ok(());
         }
         let clients = self.store.clients()?;
-        let mut keys: HashMap<_, _> =
-            clients.into_iter().map(|client| (client.uuid, Fingerprint::from(client.key))).collect();
-        let gone: Vec<Uuid> =
-            keys.keys().copied().filter(|uuid| !self.is_allowed(*uuid)).collect();
+        let mut keys: HashMap<_, _> = clients
+            .into_iter()
+            .map(|client| (client.uuid, Fingerprint::from(client.key)))
+            .collect();
+        let gone: Vec<Uuid> = keys.keys().copied().filter(|uuid| !self.is_allowed(*uuid)).collect();
         if file.exists() {
             keys.retain(|uuid, _| self.is_allowed(*uuid));
         }

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    Admitted, Authority, Decision, EnrolRequest, Enrolment, JoinToken, MAX_CLIENTS, Refusal, allowed,
-    allowed::AllowedFile, news::particulars, waiting::Client,
+    Admitted, Authority, Decision, EnrolRequest, Enrolment, JoinToken, MAX_CLIENTS, Refusal,
+    allowed, allowed::AllowedFile, news::particulars, waiting::Client,
 };
 use crate::{
     store::TokenUse,
@@ -70,7 +70,8 @@ impl Authority {
             Ticket::None => None,
         };
         if self.auto_accept.load(Ordering::Relaxed) {
-            let granted = self.add(&mut file, &request, key, "without asking: AutoAcceptClients is on");
+            let granted =
+                self.add(&mut file, &request, key, "without asking: AutoAcceptClients is on");
             return granted.map(Enrolment::Granted);
         }
         self.wait(request, key, note)
@@ -91,7 +92,9 @@ impl Authority {
                 let name = &request.host;
                 self.report_refused(
                     uuid,
-                    format!("Client {name} refused: it has another key than it enrolled with {about}"),
+                    format!(
+                        "Client {name} refused: it has another key than it enrolled with {about}"
+                    ),
                 );
                 Err(other_key(uuid, key, bound))
             }
@@ -99,7 +102,10 @@ impl Authority {
                 let signed = self.sign(uuid, &request.csr)?;
                 self.bind(uuid, key, &request.host)?;
                 let about = particulars(uuid, Some(address), Some(key));
-                self.note(Kind::ClientAllowed, format!("{} enrolled its key {about}", request.host));
+                self.note(
+                    Kind::ClientAllowed,
+                    format!("{} enrolled its key {about}", request.host),
+                );
                 Ok(signed)
             }
         }
@@ -137,11 +143,14 @@ impl Authority {
         let about = particulars(uuid, Some(address), Some(key));
         let mut state = self.state();
         state.waiting.sweep(Instant::now());
-        if let Some(held) = state.waiting.get(uuid).map(|held| held.key).filter(|held| *held != key) {
+        if let Some(held) = state.waiting.get(uuid).map(|held| held.key).filter(|held| *held != key)
+        {
             drop(state);
             self.report_refused(
                 uuid,
-                format!("Client {host} refused: one with the same uuid and another key waits {about}"),
+                format!(
+                    "Client {host} refused: one with the same uuid and another key waits {about}"
+                ),
             );
             return Err(other_key(uuid, key, held));
         }
@@ -197,7 +206,10 @@ impl Authority {
     /// Decides about a client with a certificate by what is in memory; `None` if it is to be bound to its
     /// key first. As long as the database cannot be read we go by the certificate, which we have signed,
     /// and by the file: clients that work are not kept out by a broken disk.
-    pub(super) fn admit_known(&self, identity: &ClientIdentity) -> Option<Result<Admitted, Refusal>> {
+    pub(super) fn admit_known(
+        &self,
+        identity: &ClientIdentity,
+    ) -> Option<Result<Admitted, Refusal>> {
         let uuid = identity.uuid;
         if identity.not_after <= SystemTime::now() {
             let why = "the certificate has ended: enrol again".to_owned();
@@ -220,7 +232,9 @@ impl Authority {
         let about = particulars(uuid, None, Some(identity.key));
         self.report_refused(
             uuid,
-            format!("Client {name} refused: its certificate is for another key than it has now {about}"),
+            format!(
+                "Client {name} refused: its certificate is for another key than it has now {about}"
+            ),
         );
         Some(Err(other_key(uuid, identity.key, bound)))
     }
@@ -240,7 +254,11 @@ impl Authority {
         Ok(Admitted { uuid, name })
     }
 
-    pub(super) fn renew_now(&self, identity: &ClientIdentity, csr: &str) -> Result<Signed, Refusal> {
+    pub(super) fn renew_now(
+        &self,
+        identity: &ClientIdentity,
+        csr: &str,
+    ) -> Result<Signed, Refusal> {
         let key = csr_key(csr).map_err(|error| Refusal::last(error.to_string()))?;
         if key != identity.key {
             return Err(Refusal::last(

@@ -77,7 +77,10 @@ pub enum Enrolment {
     Granted(Signed),
     /// An operator has to decide. The decision comes once; a receiver that is told nothing any more was
     /// replaced by a newer connection of the same client, or has waited in vain.
-    Waiting { key: Fingerprint, decision: oneshot::Receiver<Decision> },
+    Waiting {
+        key: Fingerprint,
+        decision: oneshot::Receiver<Decision>,
+    },
     Refused(Refusal),
 }
 
@@ -189,8 +192,8 @@ impl Authority {
         hub: Arc<Hub>,
     ) -> Result<Arc<Authority>, CannotOpen> {
         let path = settings.allowed_clients_file.clone();
-        let file = AllowedFile::open(&path)
-            .map_err(|source| CannotOpen { path: path.clone(), source })?;
+        let file =
+            AllowedFile::open(&path).map_err(|source| CannotOpen { path: path.clone(), source })?;
         let state = State {
             allowed: file.clients(),
             keys: None,
@@ -236,7 +239,10 @@ impl Authority {
 
     /// Whether a client that has proved its certificate may connect. Listen to [`Authority::revoked`]
     /// before asking, or a revocation in between is missed.
-    pub async fn admit(self: &Arc<Authority>, identity: &ClientIdentity) -> Result<Admitted, Refusal> {
+    pub async fn admit(
+        self: &Arc<Authority>,
+        identity: &ClientIdentity,
+    ) -> Result<Admitted, Refusal> {
         self.look().await;
         if let Some(decided) = self.admit_known(identity) {
             return decided;
@@ -311,7 +317,11 @@ impl Authority {
             connected,
             note: client.note.clone(),
         });
-        Listing { allowed: allowed.collect(), waiting: waiting.collect(), ca: self.ca.fingerprint() }
+        Listing {
+            allowed: allowed.collect(),
+            waiting: waiting.collect(),
+            ca: self.ca.fingerprint(),
+        }
     }
 
     /// Runs what may wait for the disk where waiting does no harm.

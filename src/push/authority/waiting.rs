@@ -187,7 +187,10 @@ mod tests {
 
     #[test]
     fn an_ipv4_address_is_one_however_it_is_written() {
-        assert_eq!(network("::ffff:10.0.0.1".parse().unwrap()), network("10.0.0.1".parse().unwrap()));
+        assert_eq!(
+            network("::ffff:10.0.0.1".parse().unwrap()),
+            network("10.0.0.1".parse().unwrap())
+        );
         assert_ne!(network("10.0.0.2".parse().unwrap()), network("10.0.0.1".parse().unwrap()));
     }
 
