@@ -8,8 +8,8 @@ use std::{
 
 use super::*;
 use crate::{
-    hub::{Changes, Journal},
-    store::{self, Store},
+    hub::{Changes, Journal, Ledger},
+    store::{self, Admission, Store},
     tree::{Host, Instance, Kind, Tree},
     trust::{
         ClientCertificate, ClientKey,
@@ -40,7 +40,9 @@ impl Told {
 struct Fixture {
     folder: tempfile::TempDir,
     ca: Arc<Ca>,
-    store: Store,
+    store: Admission,
+    /// Keeps the database.
+    _opened: Store,
     told: Told,
     hub: Arc<Hub>,
     settings: PushServer,
@@ -77,6 +79,7 @@ impl Fixture {
             origin: OWN,
             keep_days: 1,
         });
+        let store = opened.store.admission();
         let allowed = folder.path().join("allowed");
         fs::write(&allowed, file).unwrap();
         let text =
@@ -84,10 +87,10 @@ impl Fixture {
         let settings = crate::config::parse(&text, Path::new("w")).unwrap().config.push_server;
         let told = Told::default();
         let me = Instance::new(OWN, "Wigo v1", Host::new("master", "group"));
-        let hub = Arc::new(Hub::new(Tree { me }, 1, Box::new(told.clone())));
+        let hub = Arc::new(Hub::new(Tree::new(me), Ledger::default(), Box::new(told.clone())));
         let authority =
-            Authority::open(&settings, ca.clone(), opened.store.clone(), hub.clone()).unwrap();
-        Fixture { folder, ca, store: opened.store, told, hub, settings, authority }
+            Authority::open(&settings, ca.clone(), store.clone(), hub.clone()).unwrap();
+        Fixture { folder, ca, store, _opened: opened.store, told, hub, settings, authority }
     }
 
     /// The authority after a restart.
