@@ -83,7 +83,7 @@ impl Links {
         }
         let ca = Ca::load(&settings.ssl_cert, &settings.ssl_key, &current.global.hostname);
         let ca = Arc::new(ca.map_err(StartError::Authority)?);
-        let authority = Authority::open(settings, ca.clone(), store.clone(), hub.clone())?;
+        let authority = Authority::open(settings, ca.clone(), store.admission(), hub.clone())?;
         let server = Server::bind(&settings.address, settings.port).await?;
         links.address = server.address().ok();
         links.authority = Some(authority.clone());
