@@ -24,7 +24,7 @@ const MAX_WAITING_LINES: usize = 4_096;
 pub struct Log {
     output: Output,
     _thread: Arc<WorkerGuard>,
-    level: reload::Handle<LevelFilter, Registry>,
+    level: reload::Handle<Targets, Registry>,
 }
 
 /// Standard output and perhaps a file.
@@ -65,8 +65,10 @@ impl Log {
     }
 }
 
-fn level_of(debug: bool) -> LevelFilter {
-    if debug { LevelFilter::DEBUG } else { LevelFilter::INFO }
+fn level_of(debug: bool) -> Targets {
+    let level = if debug { LevelFilter::DEBUG } else { LevelFilter::INFO };
+    // Makes a span for each call, and an error of each that a peer lets run out; we tell what matters.
+    Targets::new().with_default(level).with_target("tarpc", LevelFilter::OFF)
 }
 
 impl Output {
