@@ -1,0 +1,2 @@
+//! Pull: asks other instances over HTTP.
+pub mod document;
