@@ -1,129 +1,96 @@
-//! Certificates: loaded, checked, reloaded when their files change.
+//! Certificates: who a peer is, who signs that, and the TLS configurations that follow.
+//!
+//! - `fingerprint`, `key`, `files`, `signed`: the small parts: SHA-256 of a certificate or key, a private
+//!   key of any kind, files written so that nobody else reads them, signatures outside TLS.
+//! - `server`: the certificate of the HTTP server, loaded again when its files change.
+//! - `ca`: the authority of a push server, which signs its clients (`request`) and knows them (`identity`).
+//! - `client`: the key, the certificate and the TLS of a push client; `remote`: the TLS of whoever else asks.
+//! - `verify`: the one place where a server's certificate is judged by rules of our own.
+//! - `generate`: what the program `generate_cert` makes.
+
+mod ca;
+mod client;
+mod files;
+mod fingerprint;
+pub mod generate;
+mod identity;
+mod key;
+mod remote;
+mod request;
+mod server;
+mod signed;
+mod verify;
+
+#[cfg(test)]
+mod tests;
 
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::{Instant, SystemTime},
+    sync::Arc,
 };
 
-use arc_swap::ArcSwap;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use thiserror::Error;
-use tokio_rustls::{
-    TlsAcceptor,
-    rustls::{self, ServerConfig, crypto::CryptoProvider},
+use tokio_rustls::rustls::{
+    self,
+    crypto::{self, CryptoProvider},
 };
 
-/// Between two looks at whether the files have changed, in seconds. A look happens at a handshake only.
-const LOOK_EVERY: u64 = 1;
+pub use ca::{CLIENT_CERTIFICATE_DAYS, Ca, Signed};
+pub use client::{ClientCertificate, ClientKey, ServerTrust, push_client_config};
+pub use files::{Existing, Readers, write};
+pub use fingerprint::{Fingerprint, NotAFingerprint};
+pub use identity::{BadPeer, ClientIdentity, client_identity};
+pub use remote::{RemoteTrust, remote_client_config};
+pub use request::{BadRequest, csr_key};
+pub use server::ServerTls;
+pub use signed::verify_signature;
+pub use verify::{FirstContact, Refusal, Untrusted, untrusted};
+
+/// The protocol inside TLS between push client and push server.
+const ALPN: &[u8] = b"wigo";
 
 /// A certificate or key that cannot be used.
 #[derive(Debug, Error)]
 pub enum BadCertificate {
     #[error("the {what} `{path}` cannot be read")]
     Read { what: &'static str, path: PathBuf, source: io::Error },
+    #[error("the {what} `{path}` cannot be written")]
+    Write { what: &'static str, path: PathBuf, source: io::Error },
     #[error("`{path}` holds no {what} in PEM form: {why}")]
     Pem { what: &'static str, path: PathBuf, why: String },
+    #[error("the private key `{path}` cannot be used: {why}")]
+    Key { path: PathBuf, why: String },
     #[error("certificate `{certificate}` and key `{key}` cannot be used together")]
     Pair { certificate: PathBuf, key: PathBuf, source: rustls::Error },
+    #[error("certificate `{path}` cannot sign the certificates of others: {why}")]
+    Authority { path: PathBuf, why: String },
+    #[error(
+        "certificate `{path}` does not say who this client is: {source}; remove it to enrol again"
+    )]
+    Identity { path: PathBuf, source: BadPeer },
+    #[error("the certificate of the server that is trusted cannot be used")]
+    Anchor(#[source] rustls::Error),
+    #[error(
+        "the client's certificate and its key do not belong together; remove the certificate to enrol again"
+    )]
+    ClientPair(#[source] rustls::Error),
+    #[error("the certificates that this system trusts cannot be read")]
+    System(#[source] rustls::Error),
+}
+
+impl BadCertificate {
+    fn pem(what: &'static str, path: &Path, why: impl ToString) -> BadCertificate {
+        BadCertificate::Pem { what, path: path.into(), why: why.to_string() }
+    }
 }
 
 /// Makes ring the one that does the cryptography, once per process.
 pub fn install_provider() {
     // Fails only if it was done before.
-    let _ = CryptoProvider::install_default(rustls::crypto::ring::default_provider());
+    let _ = CryptoProvider::install_default(crypto::ring::default_provider());
 }
 
-/// The certificate of a server, kept equal to its files.
-pub struct ServerTls {
-    certificate: PathBuf,
-    key: PathBuf,
-    config: ArcSwap<ServerConfig>,
-    stamps: Mutex<Stamps>,
-    started: Instant,
-    /// Seconds after `started` of the last look.
-    looked: AtomicU64,
-}
-
-type Stamps = [Option<(SystemTime, u64)>; 2];
-
-impl ServerTls {
-    /// Loads a PEM certificate chain and its key.
-    pub fn load(certificate: &Path, key: &Path) -> Result<ServerTls, BadCertificate> {
-        let stamps = [stamp(certificate), stamp(key)];
-        Ok(ServerTls {
-            config: ArcSwap::from_pointee(server_config(certificate, key)?),
-            certificate: certificate.into(),
-            key: key.into(),
-            stamps: Mutex::new(stamps),
-            started: Instant::now(),
-            looked: AtomicU64::new(0),
-        })
-    }
-
-    /// What accepts the next connection, with the files as they are now.
-    pub async fn acceptor(self: &Arc<ServerTls>) -> TlsAcceptor {
-        let now = self.started.elapsed().as_secs();
-        if self.looked.fetch_max(now, Ordering::Relaxed) + LOOK_EVERY <= now {
-            let tls = self.clone();
-            let _ = tokio::task::spawn_blocking(move || tls.reload_if_changed()).await;
-        }
-        TlsAcceptor::from(self.config.load_full())
-    }
-
-    /// Loads the files again if they changed; what cannot be used leaves the old certificate in place.
-    pub fn reload_if_changed(&self) {
-        let stamps = [stamp(&self.certificate), stamp(&self.key)];
-        let mut held = self.stamps.lock().unwrap_or_else(PoisonError::into_inner);
-        if *held == stamps {
-            return;
-        }
-        match server_config(&self.certificate, &self.key) {
-            Ok(config) => {
-                self.config.store(Arc::new(config));
-                *held = stamps;
-                tracing::info!("certificate `{}` was loaded again", self.certificate.display());
-            }
-            // Tried again at the next look: certificate and key are seldom replaced in one instant.
-            Err(error) => tracing::error!(
-                "the old certificate is still in use: {:#}",
-                anyhow::Error::from(error)
-            ),
-        }
-    }
-}
-
-fn stamp(path: &Path) -> Option<(SystemTime, u64)> {
-    let metadata = fs::metadata(path).ok()?;
-    Some((metadata.modified().ok()?, metadata.len()))
-}
-
-fn server_config(certificate: &Path, key: &Path) -> Result<ServerConfig, BadCertificate> {
-    let read = |what, path: &Path| {
-        fs::read(path).map_err(|source| BadCertificate::Read { what, path: path.into(), source })
-    };
-    let pem = |what, path: &Path, why: String| BadCertificate::Pem { what, path: path.into(), why };
-    let text = read("certificate", certificate)?;
-    let chain = CertificateDer::pem_slice_iter(&text)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| pem("certificate", certificate, error.to_string()))?;
-    if chain.is_empty() {
-        return Err(pem("certificate", certificate, "nothing found".into()));
-    }
-    let private = PrivateKeyDer::from_pem_slice(&read("private key", key)?)
-        .map_err(|error| pem("private key", key, error.to_string()))?;
-    let mut config = ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(chain, private)
-        .map_err(|source| BadCertificate::Pair {
-            certificate: certificate.into(),
-            key: key.into(),
-            source,
-        })?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(config)
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(crypto::ring::default_provider())
 }
