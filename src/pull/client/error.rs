@@ -5,7 +5,10 @@ use std::{error::Error, io, time::Duration};
 use thiserror::Error;
 
 use super::{MAX_BODY_BYTES, MAX_DECODING_RATIO, MAX_HEAD_BYTES};
-use crate::trust::{BadCertificate, Fingerprint};
+use crate::{
+    pull::document::Unreadable,
+    trust::{BadCertificate, Fingerprint},
+};
 
 /// A question that got no answer. The texts are shown to people as they are.
 #[derive(Debug, Error)]
@@ -55,6 +58,8 @@ pub enum AskError {
     Bomb { address: String },
     #[error("the answer of `{address}` cannot be decompressed: {why}")]
     Undecodable { address: String, why: String },
+    #[error("what `{address}` answers cannot be used: {why}")]
+    Unreadable { address: String, why: String },
 }
 
 impl AskError {
@@ -76,6 +81,11 @@ impl AskError {
         } else {
             AskError::Broken { address, why }
         }
+    }
+
+    /// An answer that came in full and cannot be used.
+    pub fn unreadable(address: &str, why: &Unreadable) -> AskError {
+        AskError::Unreadable { address: address.into(), why: why.to_string() }
     }
 
     /// The reason of a TLS handshake that failed.

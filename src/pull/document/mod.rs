@@ -26,7 +26,7 @@ use crate::{
 };
 
 pub use date::{not_in_the_future, when};
-pub use text::line;
+pub use text::{line, lines};
 pub use wire::{Object, Scalar};
 
 /// Deepest nesting of a document's JSON.
@@ -91,6 +91,10 @@ pub enum Unreadable {
         "it answers with JSON that is not of a Wigo (there is no `LocalHost` in it): is this the right port?"
     )]
     NotWigo,
+    #[error("it says that nothing has changed, without having been asked")]
+    Unasked,
+    #[error("we failed over it, which is a mistake of ours: please report it")]
+    Confusing,
 }
 
 /// The uuid that stands for whoever answers at `endpoint` (`host:port`), as long as no better is known.
@@ -313,8 +317,10 @@ fn header(
 /// The presence in our words, or what the original says.
 fn presence(wigo: &wire::Wigo<'_>) -> Presence {
     let told = wigo.presence.text().and_then(Presence::parse);
-    told.unwrap_or(match wigo.is_alive.truth() {
-        Some(false) => Presence::Down,
+    told.unwrap_or(match (wigo.is_alive.truth(), wigo.global_message.text()) {
+        (Some(false), Some("UNKNOWN")) => Presence::Unknown,
+        (Some(false), Some("STOPPED")) => Presence::Stopped,
+        (Some(false), _) => Presence::Down,
         _ => Presence::Alive,
     })
 }

@@ -21,6 +21,7 @@ pub struct Wigo<'a> {
     pub uuid: Scalar,
     pub version: Scalar,
     pub is_alive: Scalar,
+    pub global_message: Scalar,
     #[serde(borrow)]
     pub local_host: Object<Host<'a>>,
     #[serde(borrow)]
