@@ -2,7 +2,10 @@
 //!
 //! It goes from a probe through the tree, SQLite and the API without being taken apart again.
 
-use std::sync::Arc;
+use std::{
+    borrow::Borrow,
+    sync::{Arc, LazyLock},
+};
 
 use serde::{Serialize, Serializer, ser::Error as _};
 use serde_json::value::RawValue;
@@ -10,13 +13,17 @@ use serde_json::value::RawValue;
 /// A well-formed JSON document as text.
 ///
 /// Cheap to clone. Compares as text, so the same data in another spelling is another value.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Json(Arc<str>);
 
 impl Json {
-    /// `null`
+    /// The text of [`Json::null`].
+    pub const NULL: &str = "null";
+
+    /// `null`. All of them share one text, since most results have several.
     pub fn null() -> Json {
-        Json("null".into())
+        static SHARED: LazyLock<Arc<str>> = LazyLock::new(|| Json::NULL.into());
+        Json(Arc::clone(&SHARED))
     }
 
     /// The text of `value`, keys of objects sorted.
@@ -42,7 +49,7 @@ impl Json {
 
     /// Whether this is `null`, which is how "nothing given" is written.
     pub fn is_null(&self) -> bool {
-        &*self.0 == "null"
+        &*self.0 == Json::NULL
     }
 
     /// The document taken apart.
@@ -83,6 +90,12 @@ pub fn number(value: f64) -> serde_json::Value {
 impl Default for Json {
     fn default() -> Json {
         Json::null()
+    }
+}
+
+impl Borrow<str> for Json {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 

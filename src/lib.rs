@@ -20,6 +20,7 @@ pub mod config;
 // Sources.
 pub mod probe;
 pub mod pull;
+pub mod push;
 
 // Sinks.
 pub mod api;

@@ -1,9 +1,6 @@
 //! The tree over HTTP: instances, hosts, probes, groups, labels.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     extract::{RawQuery, State},
@@ -16,18 +13,18 @@ use super::{
     reply::{self, Document, Segments},
     views,
 };
-use crate::tree::{Instance, ProbeName, Tree};
+use crate::tree::{Instance, ProbeName, View};
 
 type Shared = State<Arc<Api>>;
 
 pub async fn tree(State(api): Shared, headers: HeaderMap) -> Response {
     let snapshot = api.snapshot();
-    let whole = || Document::of(&views::Wigo::new(&snapshot.tree.me));
+    let whole = || Document::of(&views::Wigo::new(&snapshot.tree, snapshot.tree.me()));
     snapshot.whole.get_or_init(whole).answer(&headers)
 }
 
 pub async fn status(State(api): Shared, headers: HeaderMap) -> Response {
-    reply::json(&headers, &api.snapshot().tree.me.global_status())
+    reply::json(&headers, &api.snapshot().tree.me().global_status())
 }
 
 pub async fn hosts(State(api): Shared, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
@@ -78,9 +75,10 @@ pub fn query_pairs(query: &str) -> impl Iterator<Item = (String, String)> + '_ {
 }
 
 /// Answers from the instance of this name or uuid, or says that there is none.
-fn with_host(api: &Api, host: &str, answer: impl FnOnce(&Instance) -> Response) -> Response {
-    match api.snapshot().tree.find(host) {
-        Some(instance) => answer(instance),
+fn with_host(api: &Api, host: &str, answer: impl FnOnce(&View, &Instance) -> Response) -> Response {
+    let snapshot = api.snapshot();
+    match snapshot.tree.find(host) {
+        Some(instance) => answer(&snapshot.tree, instance),
         None => reply::refuse(StatusCode::NOT_FOUND, unknown_host(host)),
     }
 }
@@ -101,7 +99,9 @@ pub async fn host(
     Segments(host): Segments<String>,
     headers: HeaderMap,
 ) -> Response {
-    with_host(&api, &host, |instance| reply::json(&headers, &views::Wigo::new(instance)))
+    with_host(&api, &host, |tree, instance| {
+        reply::json(&headers, &views::Wigo::new(tree, instance))
+    })
 }
 
 pub async fn host_status(
@@ -109,7 +109,7 @@ pub async fn host_status(
     Segments(host): Segments<String>,
     headers: HeaderMap,
 ) -> Response {
-    with_host(&api, &host, |instance| reply::json(&headers, &instance.global_status()))
+    with_host(&api, &host, |_, instance| reply::json(&headers, &instance.global_status()))
 }
 
 pub async fn probes(
@@ -117,7 +117,7 @@ pub async fn probes(
     Segments(host): Segments<String>,
     headers: HeaderMap,
 ) -> Response {
-    with_host(&api, &host, |instance| {
+    with_host(&api, &host, |_, instance| {
         let names: Vec<&ProbeName> = instance.host.probes.keys().collect();
         reply::json(&headers, &names)
     })
@@ -128,8 +128,8 @@ pub async fn probe(
     Segments((host, probe)): Segments<(String, String)>,
     headers: HeaderMap,
 ) -> Response {
-    with_host(&api, &host, |instance| match instance.host.probes.get(probe.as_str()) {
-        Some(found) => reply::json(&headers, &views::Probe::new(found)),
+    with_host(&api, &host, |tree, instance| match instance.host.probes.get(probe.as_str()) {
+        Some(found) => reply::json(&headers, &views::Probe::new(found, tree.is_stale(instance))),
         None => unknown_probe(&host, &probe),
     })
 }
@@ -139,7 +139,7 @@ pub async fn probe_status(
     Segments((host, probe)): Segments<(String, String)>,
     headers: HeaderMap,
 ) -> Response {
-    with_host(&api, &host, |instance| match instance.host.probes.get(probe.as_str()) {
+    with_host(&api, &host, |_, instance| match instance.host.probes.get(probe.as_str()) {
         Some(found) => reply::json(&headers, &found.result.status),
         None => unknown_probe(&host, &probe),
     })
@@ -154,8 +154,9 @@ pub async fn group(
     Segments(group): Segments<String>,
     headers: HeaderMap,
 ) -> Response {
-    match api.snapshot().tree.group(&group) {
-        Some(found) => reply::json(&headers, &views::Group::new(&found)),
+    let snapshot = api.snapshot();
+    match snapshot.tree.group(&group) {
+        Some(found) => reply::json(&headers, &views::Group::new(&snapshot.tree, &found)),
         None => reply::refuse(StatusCode::NOT_FOUND, format!("Group {group} not found")),
     }
 }
@@ -165,10 +166,9 @@ pub async fn labels(State(api): Shared, headers: HeaderMap) -> Response {
 }
 
 /// How many hosts have each value of each label.
-fn count_labels(tree: &Tree) -> BTreeMap<&str, BTreeMap<&str, usize>> {
+fn count_labels(tree: &View) -> BTreeMap<&str, BTreeMap<&str, usize>> {
     let mut counts: BTreeMap<&str, BTreeMap<&str, usize>> = BTreeMap::new();
-    let mut seen = HashSet::new();
-    for instance in tree.instances().into_iter().filter(|instance| seen.insert(instance.uuid)) {
+    for instance in tree.all() {
         let host = &instance.host;
         let labels = host.labels.iter().map(|(key, value)| (key.as_str(), value.as_str()));
         let group = Some(("group", host.group.as_str())).filter(|(_, group)| !group.is_empty());

@@ -11,7 +11,7 @@ use axum::{
 use super::Api;
 use crate::{
     status::Status,
-    tree::{Instance, Tree},
+    tree::{Instance, View},
 };
 
 const STYLE: &str = include_str!("index.css");
@@ -27,13 +27,13 @@ pub async fn page(State(api): State<Arc<Api>>) -> Response {
     ([(header::CACHE_CONTROL, "no-cache")], Html(page)).into_response()
 }
 
-fn render(tree: &Tree) -> String {
+fn render(tree: &View) -> String {
     let mut instances = tree.instances();
     instances
         .sort_by_key(|instance| (std::cmp::Reverse(instance.local_status()), &instance.host.name));
     let hosts: String = instances.into_iter().map(host).collect();
-    let (name, global) = (escape(&tree.me.host.name), badge(tree.me.global_status()));
-    let version = escape(&tree.me.version);
+    let (name, global) = (escape(&tree.me().host.name), badge(tree.me().global_status()));
+    let version = escape(&tree.me().version);
     format!(
         "<!doctype html><html lang=en><head><meta charset=utf-8>\
          <meta name=viewport content=\"width=device-width,initial-scale=1\">\
@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn names_cannot_become_markup() {
         let host = Host::new("<script>alert('x')</script>\"", "a&b");
-        let tree = Tree { me: Instance::new(Uuid::from_u128(1), "<v>", host) };
+        let tree = crate::tree::Tree::new(Instance::new(Uuid::from_u128(1), "<v>", host)).view();
         let page = render(&tree);
         assert!(!page.contains("<script>") && !page.contains("<v>"));
         assert!(page.contains("&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&quot;"));

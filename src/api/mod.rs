@@ -26,7 +26,7 @@ use tower_http::{
     compression::{CompressionLayer, predicate::SizeAbove},
 };
 
-use crate::{config::Config, hub::Hub, probe::pool::Pool, store::Store, tree::Tree};
+use crate::{config::Config, hub::Hub, probe::pool::Pool, store::Store, tree::View};
 
 /// Answers smaller than this are not worth compressing, in bytes.
 const COMPRESS_FROM: u64 = 860;
@@ -37,13 +37,13 @@ pub struct Api {
     pub store: Store,
     pub pool: Arc<Pool>,
     pub config: Arc<ArcSwap<Config>>,
-    snapshot: Mutex<Option<(u64, Arc<Snapshot>)>>,
+    snapshot: Mutex<Option<Arc<Snapshot>>>,
 }
 
 /// The tree at one moment, shared by all requests until it changes, so that nothing is rendered while
 /// probes wait for the tree.
 pub struct Snapshot {
-    pub tree: Tree,
+    pub tree: View,
     /// `/api`, rendered by the first who asks.
     whole: OnceLock<reply::Document>,
 }
@@ -62,14 +62,15 @@ impl Api {
     /// The tree as it is now.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         let mut held = self.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
-        let current = held.as_ref().map(|(version, _)| *version);
-        let taken = self.hub.read_version(|tree, version| {
-            (current != Some(version)).then(|| (version, tree.clone()))
-        });
-        if let Some((version, tree)) = taken {
-            *held = Some((version, Arc::new(Snapshot { tree, whole: OnceLock::new() })));
+        let revision = self.hub.read(|tree| tree.revision());
+        match held.as_ref().filter(|held| held.tree.revision() == revision) {
+            Some(held) => held.clone(),
+            None => {
+                let taken = Arc::new(Snapshot { tree: self.hub.view(), whole: OnceLock::new() });
+                *held = Some(taken.clone());
+                taken
+            }
         }
-        held.as_ref().expect("taken where there was none").1.clone()
     }
 }
 

@@ -69,7 +69,7 @@ pub async fn of_host(
     Segments(host): Segments<String>,
     headers: HeaderMap,
 ) -> Response {
-    let found = api.hub.read(|tree| tree.find(&host).map(|found| found.uuid == tree.me.uuid));
+    let found = api.hub.read(|tree| tree.find(&host).map(|found| found.uuid == tree.me().uuid));
     match found {
         Some(true) => answer(&api, &headers),
         Some(false) => reply::refuse(
@@ -96,7 +96,7 @@ fn answer(api: &Api, headers: &HeaderMap) -> Response {
         ..Probe::default()
     });
     let schedule = Schedule {
-        hostname: api.hub.read(|tree| tree.me.host.name.clone()),
+        hostname: api.hub.read(|tree| tree.me().host.name.clone()),
         write_actions_allowed: api.config.load().http.allow_write_actions,
         skipped_probes: off(Off::Skipped),
         disabled_by_configuration: off(Off::Disabled),

@@ -11,7 +11,7 @@ use crate::{
     hub::Entry,
     json::Json,
     status::{Level, Status},
-    tree::{self, Instance, ProbeName},
+    tree::{self, Instance, Presence, ProbeName, View},
 };
 
 /// An instance with everything below it: `GET /api`.
@@ -64,16 +64,18 @@ pub struct Probe<'tree> {
 }
 
 impl<'tree> Wigo<'tree> {
-    pub fn new(instance: &'tree Instance) -> Wigo<'tree> {
-        let host = &instance.host;
-        let probes = host.probes.iter().map(|(name, probe)| (name, Probe::new(probe)));
-        let remotes = instance.remotes.iter().map(|(uuid, remote)| (*uuid, Wigo::new(remote)));
+    pub fn new(tree: &'tree View, instance: &'tree Instance) -> Wigo<'tree> {
+        let (host, stale) = (&instance.host, tree.is_stale(instance));
+        let probes = host.probes.iter().map(|(name, probe)| (name, Probe::new(probe, stale)));
+        let remotes = tree.children(instance.uuid);
+        let remotes = remotes.map(|remote| (remote.uuid, Wigo::new(tree, remote)));
+        let presence = tree.presence(instance);
         Wigo {
             uuid: instance.uuid,
             version: &instance.version,
-            is_alive: instance.is_alive,
+            is_alive: presence == Presence::Alive,
             global_status: instance.global_status(),
-            global_message: &instance.message,
+            global_message: global_message(presence, instance),
             local_host: Host {
                 name: &host.name,
                 group: &host.group,
@@ -88,8 +90,20 @@ impl<'tree> Wigo<'tree> {
     }
 }
 
+/// The original's words, and two for what it does not know.
+fn global_message(presence: Presence, instance: &Instance) -> &'static str {
+    match presence {
+        Presence::Alive if instance.presence_since.is_some() => "UP",
+        Presence::Alive => "OK",
+        Presence::Unknown => "UNKNOWN",
+        Presence::Stopped => "STOPPED",
+        Presence::Down => "DOWN",
+    }
+}
+
 impl<'tree> Probe<'tree> {
-    pub fn new(probe: &'tree tree::Probe) -> Probe<'tree> {
+    /// `stale`: its instance does not report, so this is what was known before.
+    pub fn new(probe: &'tree tree::Probe, stale: bool) -> Probe<'tree> {
         let result = &*probe.result;
         Probe {
             name: &result.name,
@@ -104,7 +118,7 @@ impl<'tree> Probe<'tree> {
             exit_code: result.exit_code,
             interval: result.interval,
             since: probe.since.as_second(),
-            stale: probe.stale,
+            stale: stale || probe.stale,
         }
     }
 }
@@ -137,7 +151,7 @@ struct GroupProbe<'tree> {
 }
 
 impl<'tree> Group<'tree> {
-    pub fn new(group: &tree::Group<'tree>) -> Group<'tree> {
+    pub fn new(tree: &'tree View, group: &tree::Group<'tree>) -> Group<'tree> {
         let probe = |probe: &'tree tree::Probe| GroupProbe {
             message: &probe.result.message,
             name: &probe.result.name,
@@ -145,9 +159,9 @@ impl<'tree> Group<'tree> {
         };
         let host = |instance: &&'tree Instance| GroupHost {
             name: &instance.host.name,
-            message: &instance.message,
+            message: global_message(tree.presence(instance), instance),
             status: instance.global_status(),
-            is_alive: instance.is_alive,
+            is_alive: tree.presence(instance) == Presence::Alive,
             probes: instance.host.probes.values().map(probe).collect(),
         };
         Group {
@@ -177,6 +191,10 @@ pub struct LogEntry<'entry> {
     now: Option<Status>,
     /// Unix seconds: when this instance knew.
     learned: i64,
+    /// The instance where it happened.
+    origin: Uuid,
+    /// Its number in the log of that instance.
+    origin_id: u64,
 }
 
 impl<'entry> LogEntry<'entry> {
@@ -195,6 +213,8 @@ impl<'entry> LogEntry<'entry> {
             was: transition.was,
             now: transition.now,
             learned: entry.learned.as_second(),
+            origin: entry.origin,
+            origin_id: entry.origin_id,
         }
     }
 }

@@ -4,7 +4,7 @@ mod identity;
 mod own_probe;
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     hash::{DefaultHasher, Hash, Hasher},
     io,
     net::SocketAddr,
@@ -15,6 +15,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use thiserror::Error;
+use uuid::Uuid;
 
 use crate::{
     api::{
@@ -22,7 +23,7 @@ use crate::{
         server::{CannotListen, Server},
     },
     config::{self, Config, Loaded},
-    hub::Hub,
+    hub::{Hub, Ledger},
     log::Log,
     probe::{
         catalog::{Catalog, NoProbes, SELF_PROBE},
@@ -31,7 +32,7 @@ use crate::{
     },
     store::{self, Opened, Store},
     task::Tasks,
-    tree::{Event, Host, Instance, ProbeName, ProbeResult, Tree},
+    tree::{Event, Host, Instance, Known, ProbeName, ProbeResult, Tree},
     trust::{BadCertificate, ServerTls},
 };
 
@@ -169,8 +170,13 @@ impl App {
         });
         let mut host = Host::new(&global.hostname, &global.group);
         host.labels.clone_from(&config.labels);
-        let tree = Tree { me: Instance::new(uuid, VERSION, host) };
-        let hub = Arc::new(Hub::new(tree, opened.next_id, Box::new(opened.store.clone())));
+        let tree = Tree::new(Instance::new(uuid, VERSION, host));
+        let ledger = Ledger {
+            next_id: opened.next_id,
+            positions: opened.positions.clone(),
+            told: opened.told.clone(),
+        };
+        let hub = Arc::new(Hub::new(tree, ledger, Box::new(opened.store.clone())));
         let mut seed = DefaultHasher::new();
         uuid.hash(&mut seed);
         let sink = Box::new(ProbeSink(hub.clone()));
@@ -308,7 +314,9 @@ impl App {
             pool::Settings::of(&self.started_with).environment.state_root;
         self.pool.set_settings(settings);
         let (name, group) = (config.global.hostname.clone(), config.global.group.clone());
-        self.hub.handle(Event::Named { name, group, labels: config.labels.clone() });
+        let labels = config.labels.clone();
+        let alive_timeout = config.global.alive_timeout;
+        self.hub.handle(Event::Configured { name, group, labels, alive_timeout });
         self.config.store(Arc::new(config));
     }
 
@@ -336,14 +344,20 @@ impl App {
 
 /// Gives the tree what was known before the start.
 fn remember(hub: &Hub, opened: Opened, catalog: &Catalog) {
+    let me = hub.read(|tree| tree.me().uuid);
+    for known in above_first(opened.known) {
+        hub.handle(Event::Remembered { known });
+    }
     let mut gone = HashSet::new();
-    for (result, since) in opened.restored {
-        let name = result.name.as_str();
+    for last in opened.restored {
+        let name = last.result.name.as_str();
         let probe = name.split_once('/').map_or(name, |(probe, _)| probe);
-        if probe != SELF_PROBE && !catalog.entries.contains_key(probe) {
+        let own = last.instance == me;
+        if own && probe != SELF_PROBE && !catalog.entries.contains_key(probe) {
             gone.extend(ProbeName::new(probe));
         }
-        hub.handle(Event::Restored { result, since });
+        let (result, since) = (Arc::unwrap_or_clone(last.result), last.since);
+        hub.handle(Event::Restored { instance: last.instance, result, since });
     }
     if let Some(last) = opened.last_seen.filter(|last| !last.clean) {
         let message = "the agent ended without saying so: killed, crashed, or the host went down";
@@ -353,6 +367,18 @@ fn remember(hub: &Hub, opened: Opened, catalog: &Catalog) {
         let why = "removed while the agent was not running".into();
         hub.handle(Event::Gone { probe, why });
     }
+}
+
+/// Instances in an order in which those above come before those below them.
+fn above_first(mut known: Vec<Known>) -> Vec<Known> {
+    let parents: HashMap<Uuid, Uuid> = known.iter().map(|one| (one.uuid, one.parent)).collect();
+    let depth = |known: &Known| {
+        let above = std::iter::successors(Some(known.parent), |uuid| parents.get(uuid).copied());
+        // Bounded, in case the database says that they are below each other.
+        above.take(parents.len() + 1).count()
+    };
+    known.sort_by_cached_key(|one| (one.via != one.uuid, depth(one)));
+    known
 }
 
 fn open_log(log: &Log, config: &Config) {

@@ -111,7 +111,8 @@ impl OwnProbe {
         if health.problem.is_none() {
             let lost = self.store.take_lost();
             if lost > 0 {
-                self.hub.handle(Event::Lost { count: lost });
+                let why = "the database could not be written".into();
+                self.hub.handle(Event::Lost { count: lost, why });
             }
         }
         counters.worst_late = self.worst_late(counters.worst_late);

@@ -38,7 +38,7 @@ impl Shared {
         body: Body,
         read: impl FnOnce(&[u8]) -> Result<T, Unreadable> + Send + 'static,
     ) -> Result<T, AskError> {
-        let is_small = body.len() <= SMALL;
+        let is_small = body.size() <= SMALL;
         let work = move || Ok::<_, AskError>(read(&body.decode()?));
         let done = if is_small {
             work()

@@ -1,6 +1,7 @@
 //! The database file: making it, opening it, looking it over, and reading what the last process left.
 
 use std::{
+    collections::HashMap,
     ffi::OsString,
     fs::{self, DirBuilder, OpenOptions},
     io,
@@ -13,19 +14,21 @@ use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
 use uuid::Uuid;
 
-use super::{LastSeen, Note, results, salvage, schema, trouble::Trouble};
-use crate::tree::ProbeResult;
+use super::{LastSeen, Note, instances, results, salvage, schema, trouble::Trouble};
+use crate::{hub::LastResult, tree::Known};
 
 /// How long a lock of another process is waited for before the batch goes back to memory.
 const BUSY_TIME: Duration = Duration::from_secs(1);
 /// Page cache of a connection, in KiB. Small: nothing is read twice soon.
 const CACHE_KIB: i64 = 256;
+/// The same while much is written: entries of many hosts go to as many places of each index.
+const LARGE_CACHE_KIB: i64 = 32 * 1024;
 /// The write-ahead log goes into the database when it has this many pages (1 MiB at 4 KiB each)…
 const CHECKPOINT_PAGES: i64 = 256;
 /// …and is cut to this many bytes if it ever grew beyond.
 const MAX_IDLE_LOG_BYTES: i64 = 4 * 1024 * 1024;
 /// Prepared statements that a connection keeps.
-const CACHED_STATEMENTS: usize = 8;
+const CACHED_STATEMENTS: usize = 16;
 /// Beyond this the database takes no more, so that it cannot fill a large disk.
 pub(super) const MAX_DATABASE_BYTES: u64 = 8 * 1024 * 1024 * 1024;
 
@@ -33,6 +36,7 @@ pub(super) const MAX_DATABASE_BYTES: u64 = 8 * 1024 * 1024 * 1024;
 pub(super) struct Database {
     pub connection: Connection,
     path: PathBuf,
+    has_large_cache: bool,
     /// Device and inode, to notice when the file was taken away under us.
     identity: (u64, u64),
 }
@@ -40,15 +44,19 @@ pub(super) struct Database {
 /// What the processes before this one left.
 #[derive(Default)]
 pub(super) struct Past {
-    /// The highest id ever used; `None` if that cannot be told.
+    /// The highest id ever used; `None` if that cannot be told, as in a new database.
     pub highest: Option<u64>,
     pub last_seen: Option<LastSeen>,
-    pub results: Vec<(ProbeResult, Timestamp)>,
+    pub results: Vec<LastResult>,
+    pub known: Vec<Known>,
+    pub positions: HashMap<Uuid, u64>,
+    pub told: HashMap<Uuid, u64>,
 }
 
 impl Past {
-    /// The number for the next entry. Where the past cannot be read it is Unix milliseconds: ids never
-    /// come that fast, so it is above any that was used, and it stays exact in JavaScript.
+    /// The number for the next entry. Where there is no past, or it cannot be read, it is Unix
+    /// milliseconds: ids never come that fast, so it is above any that was used in a database that was
+    /// deleted, which an instance above may hold, and it stays exact in JavaScript.
     pub fn next_id(&self, now: Timestamp) -> u64 {
         self.highest.map_or_else(|| fresh_ids_from(now), |highest| highest.saturating_add(1))
     }
@@ -85,7 +93,7 @@ pub(super) fn begin(
         .map_err(|error| Trouble::io("set aside the damaged database", path, &error))?;
     let mut begun = open(path, origin, max_bytes)?;
     let saved = salvage::carry_over(&broken, &mut begun.database.connection);
-    begun.past = begun.database.past(origin)?;
+    begun.past = begun.database.past()?;
     begun.past.highest = saved.highest.max(begun.past.highest).filter(|_| saved.highest.is_some());
     begun.notes.push(Note::warn(format!(
         "the database `{}` was damaged ({found}); it is set aside as `{}` and a new one was begun; {} \
@@ -107,8 +115,9 @@ fn open(path: &Path, origin: Uuid, max_bytes: u64) -> Result<Begun, Trouble> {
     let notes = schema::migrate(&mut connection, path, found, origin)?;
     let identity =
         identity(path).map_err(|error| Trouble::io("open the database", path, &error))?;
-    let database = Database { connection, path: path.to_owned(), identity };
-    let past = database.past(origin)?;
+    let path = path.to_owned();
+    let database = Database { connection, path, has_large_cache: false, identity };
+    let past = database.past()?;
     Ok(Begun { database, past, notes })
 }
 
@@ -200,6 +209,20 @@ impl Database {
         let _ = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
     }
 
+    /// Takes more memory for a page cache while much is written, and gives it back.
+    pub fn set_large_cache(&mut self, large: bool) -> Result<(), Trouble> {
+        if self.has_large_cache == large {
+            return Ok(());
+        }
+        let kib = if large { LARGE_CACHE_KIB } else { CACHE_KIB };
+        self.connection
+            .pragma_update(None, "cache_size", -kib)
+            .and_then(|()| self.connection.execute_batch("PRAGMA shrink_memory"))
+            .map_err(|error| self.trouble("read", &error))?;
+        self.has_large_cache = large;
+        Ok(())
+    }
+
     /// Looks the whole file over. Takes as long as reading it.
     pub fn check(&self) -> Result<(), Trouble> {
         let verdict: String = self
@@ -220,28 +243,32 @@ impl Database {
         Trouble::of(doing, &self.path, error)
     }
 
-    fn past(&self, origin: Uuid) -> Result<Past, Trouble> {
-        read_past(&self.connection, origin).map_err(|error| self.trouble("read", &error))
+    fn past(&self) -> Result<Past, Trouble> {
+        read_past(&self.connection).map_err(|error| self.trouble("read", &error))
     }
 }
 
-fn read_past(connection: &Connection, origin: Uuid) -> rusqlite::Result<Past> {
+fn read_past(connection: &Connection) -> rusqlite::Result<Past> {
     let alive_at =
         meta(connection, "alive_at")?.and_then(|at| Timestamp::from_millisecond(at).ok());
     let clean = meta(connection, "clean_stop")? == Some(1);
     Ok(Past {
-        highest: Some(highest_id(connection)?),
+        highest: highest_id(connection)?,
         last_seen: alive_at.map(|at| LastSeen { at, clean }),
-        results: results::load(connection, origin)?,
+        results: results::load(connection)?,
+        known: instances::load(connection)?,
+        positions: instances::positions(connection)?,
+        told: instances::told(connection)?,
     })
 }
 
-/// The highest id that was ever used; 0 if none was. The journal alone cannot tell: it is purged.
-pub(super) fn highest_id(connection: &Connection) -> rusqlite::Result<u64> {
+/// The highest id that was ever used; `None` if that was not noted. The journal alone cannot tell: it is
+/// purged.
+pub(super) fn highest_id(connection: &Connection) -> rusqlite::Result<Option<u64>> {
     let kept: Option<i64> =
         connection.query_row("SELECT max(id) FROM journal", [], |row| row.get(0))?;
-    let used = meta(connection, "highest_id")?;
-    Ok(u64::try_from(kept.max(used).unwrap_or(0)).unwrap_or(0))
+    let noted = meta(connection, "highest_id")?;
+    Ok(noted.and_then(|noted| u64::try_from(noted.max(kept.unwrap_or(0))).ok()))
 }
 
 fn meta(connection: &Connection, key: &str) -> rusqlite::Result<Option<i64>> {

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, Row, params, params_from_iter, types::Value};
+use rusqlite::{
+    CachedStatement, Connection, OptionalExtension, Row, params, params_from_iter, types::Value,
+};
 use uuid::Uuid;
 
-use super::{Entry, MAX_ROWS};
+use super::{Entry, JOURNAL_BATCH_BYTES, MAX_ROWS};
 use crate::{
     status::Status,
     tree::{Kind, ProbeName, Transition},
@@ -15,6 +17,12 @@ use crate::{
 /// In the order in which a [`Row`] is read.
 pub(super) const COLUMNS: &str =
     "id, origin, origin_id, at, learned, kind, grp, host, probe, was, now, message";
+
+/// The kinds of entries that say whether a host is watched…
+pub(super) const PRESENCE: &str = "'agent_started', 'agent_stopped', 'instance_seen', \
+                                   'instance_up', 'instance_down', 'instance_gone'";
+/// …and those of them that say that it is not.
+const UNWATCHED: &str = "'agent_stopped', 'instance_down', 'instance_gone'";
 
 /// Which entries to show. What is `None` does not matter; a probe of `""` means entries without one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,39 +57,110 @@ pub struct Timeline {
     pub status_at_start: Option<Status>,
     /// The status of each probe when the span began.
     pub probes_at_start: BTreeMap<ProbeName, Status>,
-    /// The agent was stopped when the span began, so the status is what was known before.
+    /// Nobody watched when the span began, so the status is what was known before: the agent was stopped
+    /// or gone, or it did not report to this instance.
     pub stopped_at_start: bool,
-    /// Changes of the probes, and starts and stops of the agent; the oldest first.
+    /// Changes of the probes, starts and stops of the agent, and when it was first heard of, did not
+    /// report any more, reported again or left; the oldest first.
     pub changes: Vec<Entry>,
     /// There were more than [`MAX_ROWS`]; those after the last one here are missing.
     pub truncated: bool,
 }
 
-/// Writes an entry. One that is there already (by origin and its id there) is left as it is. Should the
-/// id itself be taken by another entry, the next free one is used: better a new number than a lost entry.
-pub(super) fn insert(connection: &Connection, entry: &Entry) -> rusqlite::Result<()> {
-    let sql = "INSERT OR IGNORE INTO journal (id, origin, origin_id, at, learned, kind, grp, host, \
-               probe, was, now, message) VALUES (\
-               iif(EXISTS (SELECT 1 FROM journal WHERE id = ?1), \
-                   (SELECT max(id) + 1 FROM journal), ?1), \
-               ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
-    let transition = &entry.transition;
-    let values = params![
+/// Writes entries, within one transaction.
+pub(super) struct Inserter<'connection> {
+    insert: CachedStatement<'connection>,
+    is_taken: CachedStatement<'connection>,
+    /// The highest id in the journal.
+    highest: i64,
+}
+
+impl<'connection> Inserter<'connection> {
+    pub fn new(connection: &'connection Connection) -> rusqlite::Result<Self> {
+        let highest: Option<i64> = connection
+            .prepare_cached("SELECT max(id) FROM journal")?
+            .query_row([], |row| row.get(0))?;
+        let insert = connection.prepare_cached(
+            "INSERT OR IGNORE INTO journal (id, origin, origin_id, at, learned, kind, grp, host, \
+             probe, was, now, message) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        )?;
+        let is_taken = connection.prepare_cached("SELECT 1 FROM journal WHERE id = ?1")?;
+        Ok(Inserter { insert, is_taken, highest: highest.unwrap_or(0) })
+    }
+
+    /// Writes an entry. One that is there already (by origin and its id there) is left as it is. Should
+    /// the id itself be taken by another entry, the next free one is used: better a new number than a
+    /// lost entry.
+    pub fn insert(&mut self, entry: &Entry) -> rusqlite::Result<()> {
         // SQLite knows signed numbers only; those of others may be anything and have to come back.
-        entry.id.cast_signed(),
-        entry.origin.as_bytes(),
-        entry.origin_id.cast_signed(),
-        transition.at.as_millisecond(),
-        entry.learned.as_millisecond(),
-        transition.kind.word(),
-        transition.group,
-        transition.host,
-        transition.probe.as_ref().map_or("", ProbeName::as_str),
-        transition.was.map(Status::number),
-        transition.now.map(Status::number),
-        transition.message,
-    ];
-    connection.prepare_cached(sql)?.execute(values).map(drop)
+        let mut id = entry.id.cast_signed();
+        if id <= self.highest && self.is_taken.exists([id])? {
+            id = self.highest + 1;
+        }
+        let transition = &entry.transition;
+        let values = params![
+            id,
+            entry.origin.as_bytes(),
+            entry.origin_id.cast_signed(),
+            transition.at.as_millisecond(),
+            entry.learned.as_millisecond(),
+            transition.kind.word(),
+            transition.group,
+            transition.host,
+            transition.probe.as_ref().map_or("", ProbeName::as_str),
+            transition.was.map(Status::number),
+            transition.now.map(Status::number),
+            transition.message,
+        ];
+        if self.insert.execute(values)? > 0 {
+            self.highest = self.highest.max(id);
+        }
+        Ok(())
+    }
+}
+
+/// Entries with a higher id than `after`, in order: at most `limit`, and no more of them than have
+/// [`JOURNAL_BATCH_BYTES`] of text, though always one.
+pub(super) fn after(
+    connection: &Connection,
+    after: u64,
+    limit: usize,
+) -> rusqlite::Result<Vec<Entry>> {
+    let sql = format!("SELECT {COLUMNS} FROM journal WHERE id > ?1 ORDER BY id");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query([i64::try_from(after).unwrap_or(i64::MAX)])?;
+    let mut entries = Vec::new();
+    let mut bytes = 0;
+    while entries.len() < limit
+        && let Some(row) = rows.next()?
+    {
+        // What makes no sense does not count: an answer without entries means that there are none.
+        let Some(entry) = read(row) else { continue };
+        bytes += text_bytes(&entry.transition);
+        if bytes > JOURNAL_BATCH_BYTES && !entries.is_empty() {
+            break;
+        }
+        entries.push(entry);
+    }
+    Ok(entries)
+}
+
+fn text_bytes(transition: &Transition) -> usize {
+    let probe = transition.probe.as_ref().map_or(0, |name| name.as_str().len());
+    let Transition { group, host, message, .. } = transition;
+    probe + group.len() + host.len() + message.len()
+}
+
+/// An id after which there are `count` entries; 0 if there are not more than that.
+pub(super) fn id_before_newest(connection: &Connection, count: usize) -> rusqlite::Result<u64> {
+    let id: Option<i64> = connection
+        .query_row(
+            "SELECT id FROM journal ORDER BY id DESC LIMIT 1 OFFSET ?1",
+            [i64::try_from(count).unwrap_or(i64::MAX)],
+            |row| row.get(0),
+        )
+        .optional()?;
+    Ok(id.and_then(|id| u64::try_from(id).ok()).unwrap_or(0))
 }
 
 /// Entries that match.
@@ -146,8 +225,7 @@ pub(super) fn timeline(
     let probes_at_start = probes_before(connection, host, probe, since)?;
     let sql = format!(
         "SELECT {COLUMNS} FROM journal WHERE host = ?1 AND at >= ?2 AND at < ?3 \
-         AND (kind IN ('agent_started', 'agent_stopped') \
-              OR probe <> '' AND (?4 IS NULL OR probe = ?4)) \
+         AND (kind IN ({PRESENCE}) OR probe <> '' AND (?4 IS NULL OR probe = ?4)) \
          ORDER BY at, id LIMIT {}",
         MAX_ROWS + 1
     );
@@ -196,15 +274,14 @@ fn probes_before(
     Ok(statuses)
 }
 
+/// Whether nobody watched at that time.
 fn stopped_before(connection: &Connection, host: &str, time: Timestamp) -> rusqlite::Result<bool> {
-    use rusqlite::OptionalExtension;
+    let sql = format!(
+        "SELECT kind IN ({UNWATCHED}) FROM journal WHERE host = ?1 AND probe = '' AND at < ?2 \
+         AND kind IN ({PRESENCE}) ORDER BY at DESC, id DESC LIMIT 1"
+    );
     let last: Option<bool> = connection
-        .query_row(
-            "SELECT kind = 'agent_stopped' FROM journal WHERE host = ?1 AND at < ?2 \
-             AND kind IN ('agent_started', 'agent_stopped') ORDER BY at DESC, id DESC LIMIT 1",
-            params![host, time.as_millisecond()],
-            |row| row.get(0),
-        )
+        .query_row(&sql, params![host, time.as_millisecond()], |row| row.get(0))
         .optional()?;
     Ok(last == Some(true))
 }

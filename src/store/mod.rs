@@ -1,15 +1,19 @@
 //! The store: what has to survive the process, in one SQLite file. All SQL of Wigo is in this folder.
 //!
-//! The journal (every transition), the last result of each probe, and when the process was last alive.
+//! The journal (every transition), the last result of each probe, the instances below, who may push, and
+//! when the process was last alive.
 //! One thread writes ([`writer`]); whoever hands something in never waits for the disk. What cannot be
 //! written waits in bounded memory ([`queue`]) until it can, and what had to be dropped is counted.
-//! Queries have a connection of their own and a time limit ([`reader`]).
+//! Queries have a connection of their own and a time limit ([`reader`]). What must be on the disk before
+//! anybody acts upon it is written at once by who asks ([`admission`]).
 //!
 //! What is in the database: [`schema`]. How long: [`retention`]. What there is for a full disk:
 //! [`reserve`]. What happens to a damaged database: [`salvage`]. To that of an earlier Wigo:
 //! [`original`].
 
+mod admission;
 mod database;
+mod instances;
 mod journal;
 mod original;
 mod queue;
@@ -23,7 +27,7 @@ mod shared;
 mod trouble;
 mod writer;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use thiserror::Error;
@@ -31,11 +35,12 @@ use uuid::Uuid;
 
 pub use crate::hub::Entry;
 use crate::{
-    hub::{Changes, Journal},
+    hub::{Changes, Journal, LastResult},
     status::Status,
-    tree::ProbeResult,
+    tree::Known,
 };
 
+pub use admission::{Admission, Client, MAX_TOKENS, Token, TokenUse, open_for_tokens};
 pub use journal::{Indexes, LogQuery, Timeline};
 
 use shared::{Limits, Shared};
@@ -45,6 +50,13 @@ use writer::Writer;
 pub const MAX_WAITING_ENTRIES: usize = 100_000;
 /// The same bound in bytes of memory, since one message can be long.
 pub const MAX_WAITING_BYTES: usize = 32 * 1024 * 1024;
+/// The most results that wait: beyond it a further one is not remembered, that of the next change is.
+pub const MAX_WAITING_RESULTS: usize = 300_000;
+/// The most memory of results and of what is known of instances that wait, in bytes. Most of the results
+/// are held by the tree as well.
+pub const MAX_WAITING_STATE_BYTES: usize = 128 * 1024 * 1024;
+/// The most text that [`Store::journal_after`] returns, in bytes.
+pub const JOURNAL_BATCH_BYTES: usize = 512 * 1024;
 /// The most rows that a query returns.
 pub const MAX_ROWS: usize = 10_000;
 /// A query that takes longer is stopped.
@@ -73,8 +85,14 @@ pub struct Opened {
     pub store: Store,
     /// The number for the next entry.
     pub next_id: u64,
-    /// The last result of each probe, and since when it has had that status.
-    pub restored: Vec<(ProbeResult, Timestamp)>,
+    /// The last result of each probe, here and on the instances below.
+    pub restored: Vec<LastResult>,
+    /// The instances below.
+    pub known: Vec<Known>,
+    /// Up to which id in the journal of an instance directly below we have its entries.
+    pub positions: HashMap<Uuid, u64>,
+    /// The highest id that an instance gave to an entry of its own that we have.
+    pub told: HashMap<Uuid, u64>,
     /// When the process before this one was last alive; `None` if there was none.
     pub last_seen: Option<LastSeen>,
 }
@@ -138,6 +156,8 @@ pub enum StoreError {
         QUERY_TIME.as_secs()
     )]
     TooSlow { what: &'static str, path: PathBuf },
+    #[error("{problem}")]
+    Admission { problem: String },
     #[error("{waiting} entries are not written to the database `{path}` yet: {problem}")]
     NotWritten { path: PathBuf, waiting: usize, problem: String },
 }
@@ -175,6 +195,9 @@ impl Store {
             store: Store { handle: Arc::new(Handle { shared }) },
             next_id: past.next_id(Timestamp::now()),
             restored: past.results,
+            known: past.known,
+            positions: past.positions,
+            told: past.told,
             last_seen: past.last_seen,
         }
     }
@@ -197,6 +220,22 @@ impl Store {
     /// Entries that match, the newest first; with `after` set the oldest first. Blocks.
     pub fn logs(&self, query: &LogQuery) -> Result<Vec<Entry>, StoreError> {
         self.handle.shared.ask("the log", |connection| journal::logs(connection, query))
+    }
+
+    /// Entries with a higher id than `after`, in order: at most `limit`, and no more of them than have
+    /// [`JOURNAL_BATCH_BYTES`] of text, though always one. None means that there are none. Blocks.
+    pub fn journal_after(&self, after: u64, limit: usize) -> Result<Vec<Entry>, StoreError> {
+        self.handle.shared.ask("the log", |connection| journal::after(connection, after, limit))
+    }
+
+    /// An id after which the log has at most `count` entries; 0 if it has no more than that. Blocks.
+    pub fn id_before_newest(&self, count: usize) -> Result<u64, StoreError> {
+        self.handle.shared.ask("the log", |connection| journal::id_before_newest(connection, count))
+    }
+
+    /// Which push clients may connect, and the tokens that admit them.
+    pub fn admission(&self) -> Admission {
+        Admission::at(&self.handle.shared.path)
     }
 
     /// The groups, hosts and probes that the journal names. Blocks.

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, Row};
 use uuid::Uuid;
 
-use super::{Entry, journal};
+use super::{Entry, journal::Inserter};
 use crate::{
     status::Status,
     tree::{Kind, ProbeName, Transition},
@@ -34,6 +34,7 @@ pub(super) fn import(
     let mut statement = connection.prepare(&sql)?;
     let mut rows = statement.query([])?;
     let (mut copied, mut skipped) = (0, 0);
+    let mut journal = Inserter::new(connection)?;
     while let Some(row) = rows.next()? {
         match read(row) {
             Some(transition) => {
@@ -41,7 +42,7 @@ pub(super) fn import(
                 // Retention goes by this, so it must not be in the future.
                 let (id, learned) = (copied, transition.at.min(now));
                 let entry = Entry { id, origin, origin_id: id, learned, transition };
-                journal::insert(connection, &entry)?;
+                journal.insert(&entry)?;
             }
             None => skipped += 1,
         }

@@ -1,9 +1,12 @@
 //! Deleting old entries, in small steps, and keeping what history has to begin with.
 //!
 //! The newest entry of a probe stays, however old: a probe whose status has not changed for longer than
-//! entries are kept still has that status. So does the newest start or stop of the agent.
+//! entries are kept still has that status. So does the newest entry that says whether the host is
+//! watched. Of a host that left for good nothing stays.
 
 use rusqlite::{Connection, OptionalExtension, params};
+
+use super::journal::PRESENCE;
 
 /// A place in the order in which entries are looked at: when it was learned (Unix milliseconds), its id.
 pub(super) type Place = (i64, i64);
@@ -36,29 +39,35 @@ pub(super) fn purge(
         })
         .optional()?;
     let end = next.unwrap_or((cutoff, i64::MIN));
-    let deleted = connection.prepare_cached(DELETE)?.execute([from.0, from.1, end.0, end.1])?;
+    let deleted = connection.prepare_cached(&delete())?.execute([from.0, from.1, end.0, end.1])?;
     Ok(Purged { deleted, next })
 }
 
 /// What nothing needs: all that says no status, and of the rest whatever is not the newest of its probe
-/// (by the time it happened, as history has it). The end of a probe goes last, or what came before it
-/// would be the newest again.
-const DELETE: &str = "
-    DELETE FROM journal WHERE id IN (
-        SELECT id FROM journal AS old INDEXED BY journal_learned
-        WHERE (learned, id) > (?1, ?2) AND (learned, id) <= (?3, ?4) AND CASE
-            WHEN kind IN ('agent_started', 'agent_stopped') THEN EXISTS (
-                SELECT 1 FROM journal AS new
-                WHERE new.host = old.host AND new.probe = '' AND (new.at, new.id) > (old.at, old.id)
-                AND new.origin = old.origin AND new.kind IN ('agent_started', 'agent_stopped'))
-            WHEN kind IN ('probe_seen', 'probe_changed', 'probe_gone') THEN EXISTS (
-                SELECT 1 FROM journal AS new
-                WHERE new.host = old.host AND new.probe = old.probe
-                AND (new.at, new.id) > (old.at, old.id) AND new.origin = old.origin)
-                OR kind = 'probe_gone' AND NOT EXISTS (
-                SELECT 1 FROM journal AS other
-                WHERE other.host = old.host AND other.probe = old.probe AND other.id <> old.id
-                AND other.origin = old.origin)
-            ELSE TRUE
-        END
-    )";
+/// or of its host (by the time it happened, as history has it), or is of a host that left later. The end
+/// of a probe or of a host goes last, or what came before it would be the newest again.
+fn delete() -> String {
+    let later = "new.host = old.host AND (new.at, new.id) > (old.at, old.id)";
+    let other = "other.host = old.host AND other.id <> old.id";
+    format!(
+        "DELETE FROM journal WHERE id IN (
+            SELECT id FROM journal AS old INDEXED BY journal_learned
+            WHERE (learned, id) > (?1, ?2) AND (learned, id) <= (?3, ?4) AND CASE
+                WHEN kind NOT IN ('probe_seen', 'probe_changed', 'probe_gone', {PRESENCE}) THEN TRUE
+                WHEN EXISTS (
+                    SELECT 1 FROM journal AS new WHERE {later} AND new.probe = old.probe
+                    AND new.origin = old.origin AND (new.probe <> '' OR new.kind IN ({PRESENCE})))
+                THEN TRUE
+                WHEN kind = 'probe_gone' THEN NOT EXISTS (
+                    SELECT 1 FROM journal AS other WHERE {other} AND other.probe = old.probe
+                    AND other.origin = old.origin)
+                WHEN kind = 'instance_gone' THEN NOT EXISTS (
+                    SELECT 1 FROM journal AS other WHERE {other}
+                    AND (other.at, other.id) < (old.at, old.id))
+                ELSE EXISTS (
+                    SELECT 1 FROM journal AS new WHERE {later} AND new.probe = ''
+                    AND new.kind = 'instance_gone')
+            END
+        )"
+    )
+}

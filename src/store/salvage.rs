@@ -10,14 +10,17 @@ use jiff::{Timestamp, tz::TimeZone};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::{
+    admission,
     database::{beside, connect, highest_id},
-    journal, results,
+    instances,
+    journal::{self, Inserter},
+    results,
 };
 
 /// The most log entries carried over, the newest ones.
 const MAX_ENTRIES: usize = 100_000;
-/// The most results carried over.
-const MAX_RESULTS: usize = 10_000;
+/// The most rows of each other table carried over.
+const MAX_OTHER_ROWS: usize = 300_000;
 /// No longer than this is spent on a damaged file: the agent waits for it.
 const SALVAGE_TIME: Duration = Duration::from_secs(5);
 /// Files set aside that are kept, so that a failing disk is not filled as well.
@@ -82,7 +85,7 @@ pub(super) fn carry_over(broken: &Path, into: &mut Connection) -> Saved {
     if from.progress_handler(1_000, Some(move || Instant::now() >= deadline)).is_err() {
         return saved;
     }
-    saved.highest = highest_id(&from).ok();
+    saved.highest = highest_id(&from).ok().flatten();
     let Ok(transaction) = into.transaction_with_behavior(TransactionBehavior::Immediate) else {
         return saved;
     };
@@ -90,7 +93,15 @@ pub(super) fn carry_over(broken: &Path, into: &mut Connection) -> Saved {
     for order in ["DESC", "ASC"] {
         let _ = copy_entries(&from, &transaction, order);
     }
-    let _ = copy_results(&from, &transaction);
+    // Not how far the journals of others are known: entries may be missing, and are told again this way.
+    for (table, columns) in [
+        ("client", admission::CLIENT_COLUMNS),
+        ("join_token", admission::TOKEN_COLUMNS),
+        ("instance", instances::COLUMNS),
+        ("last_result", results::COLUMNS),
+    ] {
+        let _ = copy_rows(&from, &transaction, table, columns);
+    }
     let count = |table: &str| {
         let sql = format!("SELECT count(*) FROM {table}");
         transaction.query_row(&sql, [], |row| row.get::<_, i64>(0)).map_or(0, |n| n.max(0) as usize)
@@ -110,22 +121,27 @@ fn copy_entries(from: &Connection, into: &Connection, order: &str) -> rusqlite::
     );
     let mut statement = from.prepare(&sql)?;
     let mut rows = statement.query([])?;
+    let mut journal = Inserter::new(into)?;
     while let Some(row) = rows.next()? {
         if let Some(entry) = journal::read(row) {
-            journal::insert(into, &entry)?;
+            journal.insert(&entry)?;
         }
     }
     Ok(())
 }
 
-fn copy_results(from: &Connection, into: &Connection) -> rusqlite::Result<()> {
-    let columns = format!("origin, {}", results::COLUMNS);
-    let mut read = from
-        .prepare(&format!("SELECT {columns} FROM last_result NOT INDEXED LIMIT {MAX_RESULTS}"))?;
+fn copy_rows(
+    from: &Connection,
+    into: &Connection,
+    table: &str,
+    columns: &str,
+) -> rusqlite::Result<()> {
+    let sql = format!("SELECT {columns} FROM {table} NOT INDEXED LIMIT {MAX_OTHER_ROWS}");
+    let mut read = from.prepare(&sql)?;
     let width = read.column_count();
     let marks = vec!["?"; width].join(", ");
     let mut write =
-        into.prepare(&format!("INSERT OR IGNORE INTO last_result ({columns}) VALUES ({marks})"))?;
+        into.prepare(&format!("INSERT OR IGNORE INTO {table} ({columns}) VALUES ({marks})"))?;
     let mut rows = read.query([])?;
     while let Some(row) = rows.next()? {
         let values: Vec<rusqlite::types::Value> =

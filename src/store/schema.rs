@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::{Note, database::beside, original, trouble::Trouble};
 
 /// Each brings the database from the version that is its index to the next.
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 3] = [
     "
     -- Every transition. Times are Unix milliseconds, UTC; texts are '' where there is none.
     CREATE TABLE journal (
@@ -63,6 +63,48 @@ const STEPS: [&str; 2] = [
     "
     -- The newest entry of a probe, which retention keeps and history begins with.
     CREATE INDEX journal_probe ON journal (host, probe, at);
+",
+    "
+    -- The instances below this one, so that a restart neither forgets them nor takes them for new.
+    CREATE TABLE instance (
+        uuid         BLOB    PRIMARY KEY,
+        parent       BLOB    NOT NULL,  -- uuid of the instance above it
+        via          BLOB    NOT NULL,  -- uuid of the one directly below us that tells of it
+        contact      TEXT    NOT NULL,  -- push, pull; '' if it is not directly below us
+        address      TEXT    NOT NULL,  -- where from (push) or its endpoint (pull)
+        encrypted    INTEGER NOT NULL,  -- 0, 1
+        version      TEXT    NOT NULL,
+        name         TEXT    NOT NULL,
+        grp          TEXT    NOT NULL,
+        labels       TEXT    NOT NULL,  -- JSON object of texts
+        down         INTEGER NOT NULL,  -- 0, 1: it was told to be down
+        last_update  INTEGER            -- Unix milliseconds; when it was last heard of
+    ) STRICT;
+
+    -- How far in the journal of an instance directly below we have its entries.
+    CREATE TABLE position (
+        uuid BLOB    PRIMARY KEY,
+        id   INTEGER NOT NULL           -- in its journal
+    ) STRICT;
+
+    -- The push clients that may connect, each bound to one key.
+    CREATE TABLE client (
+        uuid  BLOB    PRIMARY KEY,
+        key   BLOB    NOT NULL,         -- SHA-256 of its public key
+        name  TEXT    NOT NULL,         -- of its host
+        since INTEGER NOT NULL          -- Unix milliseconds; when the key was bound
+    ) STRICT;
+
+    -- Tokens with which a push client is admitted without an operator. The secret itself is nowhere.
+    CREATE TABLE join_token (
+        hash      BLOB    PRIMARY KEY,  -- SHA-256 of the secret
+        uses_left INTEGER NOT NULL,
+        expires   INTEGER NOT NULL,     -- Unix milliseconds
+        grp       TEXT,                 -- only for clients of this group
+        host      TEXT,                 -- only for hosts whose name matches; * stands for any text
+        created   INTEGER NOT NULL,     -- Unix milliseconds
+        used      INTEGER               -- Unix milliseconds; when it was used last
+    ) STRICT;
 ",
 ];
 

@@ -14,10 +14,10 @@ use rusqlite::Connection;
 use uuid::Uuid;
 
 use super::{
-    Health, MAX_WAITING_BYTES, MAX_WAITING_ENTRIES, Note, RESULT_FLUSH, START_LOCK_TIME, Settings,
-    StoreError,
+    Health, MAX_WAITING_BYTES, MAX_WAITING_ENTRIES, MAX_WAITING_RESULTS, MAX_WAITING_STATE_BYTES,
+    Note, RESULT_FLUSH, START_LOCK_TIME, Settings, StoreError,
     database::MAX_DATABASE_BYTES,
-    queue::{Batch, Queue},
+    queue::{Batch, Bounds, Queue},
     reader::Reader,
 };
 use crate::{hub::Changes, status::Status};
@@ -28,8 +28,7 @@ const MAX_NOTES: usize = 8;
 /// Bounds and times; tests make them smaller.
 #[derive(Clone, Debug)]
 pub(super) struct Limits {
-    pub waiting_entries: usize,
-    pub waiting_bytes: usize,
+    pub waiting: Bounds,
     pub database_bytes: u64,
     pub result_flush: Duration,
     /// The pause after a failure; doubled with each, up to the longest.
@@ -44,8 +43,12 @@ pub(super) struct Limits {
 impl Default for Limits {
     fn default() -> Limits {
         Limits {
-            waiting_entries: MAX_WAITING_ENTRIES,
-            waiting_bytes: MAX_WAITING_BYTES,
+            waiting: Bounds {
+                entries: MAX_WAITING_ENTRIES,
+                entry_bytes: MAX_WAITING_BYTES,
+                results: MAX_WAITING_RESULTS,
+                state_bytes: MAX_WAITING_STATE_BYTES,
+            },
             database_bytes: MAX_DATABASE_BYTES,
             result_flush: RESULT_FLUSH,
             first_retry: Duration::from_secs(1),
@@ -100,6 +103,8 @@ pub(super) struct Stop {
 /// What the writer is to do next.
 pub(super) struct Order {
     pub batch: Batch,
+    /// Nothing waits after this batch.
+    pub is_last: bool,
     pub keep_days: u32,
     pub suspect: bool,
     pub stop: Option<Stop>,
@@ -110,7 +115,7 @@ impl Shared {
     pub fn new(settings: Settings, limits: Limits) -> Shared {
         let Settings { path, origin, keep_days } = settings;
         let state = State {
-            queue: Queue::new(limits.waiting_entries, limits.waiting_bytes),
+            queue: Queue::new(limits.waiting),
             health: Health::default(),
             keep_days,
             hurry: false,
@@ -138,9 +143,10 @@ impl Shared {
     }
 
     pub fn record(&self, changes: Changes) {
-        // Results alone wait for the next entry or the clock.
-        let wake = !changes.entries.is_empty();
-        self.lock().queue.record(changes);
+        let mut state = self.lock();
+        state.queue.record(changes);
+        let wake = state.queue.is_pressing();
+        drop(state);
         if wake {
             self.work.notify_one();
         }
@@ -202,6 +208,7 @@ impl Shared {
         if state.queue.is_written(mark) {
             return Ok(());
         }
+        state.queue.want(mark);
         state.hurry = true;
         self.work.notify_one();
         let (state, _) = self
@@ -254,7 +261,7 @@ impl Shared {
     /// Waits for something to do, at most for `patience`. While it pauses after a failure, new entries
     /// are no reason to act.
     pub fn next(&self, patience: Duration, pausing: bool) -> Order {
-        let idle = |state: &mut State| !state.hurry && (pausing || !state.queue.has_entries());
+        let idle = |state: &mut State| !state.hurry && (pausing || !state.queue.is_pressing());
         let mut state = self.lock();
         state.busy_since = None;
         let (mut state, _) = self
@@ -265,6 +272,7 @@ impl Shared {
         state.busy_since = Some(Instant::now());
         Order {
             batch: state.queue.take(),
+            is_last: state.queue.is_empty(),
             keep_days: state.keep_days,
             suspect: std::mem::take(&mut state.suspect),
             stop: state.stop,

@@ -8,10 +8,13 @@ use super::*;
 use crate::{
     json::Json,
     status::Status,
-    tree::{Kind, ProbeName, Transition},
+    tree::{Kind, ProbeName, ProbeResult, Transition},
 };
 
+mod catching_up;
+mod fleet;
 mod original;
+mod queue;
 mod retention;
 mod space;
 mod trouble;
@@ -85,17 +88,21 @@ fn result(name: &str, message: &str) -> Arc<ProbeResult> {
     })
 }
 
+fn last(instance: Uuid, result: &Arc<ProbeResult>, since: Timestamp) -> LastResult {
+    LastResult { instance, result: Arc::clone(result), since }
+}
+
 impl Changes {
     fn entries(entries: Vec<Entry>) -> Changes {
         Changes { entries, ..Changes::default() }
     }
 
     fn result(result: &Arc<ProbeResult>, since: Timestamp) -> Changes {
-        Changes { results: vec![(Arc::clone(result), since)], ..Changes::default() }
+        Changes { results: vec![last(ORIGIN, result, since)], ..Changes::default() }
     }
 
     fn gone(name: &str) -> Changes {
-        Changes { gone: vec![ProbeName::new(name).unwrap()], ..Changes::default() }
+        Changes { gone: vec![(ORIGIN, ProbeName::new(name).unwrap())], ..Changes::default() }
     }
 }
 
@@ -113,8 +120,16 @@ fn problem(store: &Store) -> String {
     store.health().problem.unwrap_or_default()
 }
 
+/// A database without entries whose ids begin at 1, as those of earlier versions did.
+fn with_small_ids(folder: &Path) {
+    open(folder).store.close(PATIENCE).unwrap();
+    let connection = rusqlite::Connection::open(folder.join("wigo.db")).unwrap();
+    connection.execute_batch("UPDATE meta SET value = 0 WHERE key = 'highest_id'").unwrap();
+}
+
 /// A database with 2,000 entries and 3 results that was closed.
 fn filled(folder: &Path) {
+    with_small_ids(folder);
     let store = open(folder).store;
     store.append(entries(1..=2_000));
     for name in ["a", "b", "c"] {
@@ -151,7 +166,9 @@ fn a_new_database_is_empty_and_private() {
     let path = folder.path().join("new/folder");
     let opened = open(&path);
     assert_eq!(told(&opened.store), "");
-    assert_eq!((opened.next_id, opened.last_seen), (1, None));
+    // Above any that can have been used in a database that was here before.
+    assert!(opened.next_id > 1_700_000_000_000, "{}", opened.next_id);
+    assert_eq!(opened.last_seen, None);
     assert_eq!(ids(&opened.store, &all()), Vec::<u64>::new());
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&path), 0o700);
@@ -163,7 +180,7 @@ fn a_new_database_is_empty_and_private() {
 #[test]
 fn what_was_written_is_there_after_a_restart() {
     let folder = TempDir::new().unwrap();
-    let store = open(folder.path()).store;
+    let Opened { store, next_id, .. } = open(folder.path());
     let mut from_elsewhere = entry(2, 999);
     from_elsewhere.origin = OTHER;
     from_elsewhere.origin_id = u64::MAX;
@@ -182,11 +199,11 @@ fn what_was_written_is_there_after_a_restart() {
     assert_eq!(store.health().waiting, 0);
 
     let again = open(folder.path());
-    assert_eq!(again.next_id, 3);
+    assert_eq!(again.next_id, next_id);
     let last_seen = again.last_seen.unwrap();
     assert!(last_seen.clean && last_seen.at.as_millisecond() >= before, "{last_seen:?}");
     let expected = [(result("cmk/disk é", "y"), time(7)), (result("load", "high"), time(6))];
-    assert_eq!(again.restored, expected.map(|(result, since)| ((*result).clone(), since)));
+    assert_eq!(again.restored, expected.map(|(result, since)| last(ORIGIN, &result, since)));
     let query = LogQuery { after: Some(0), ..all() };
     assert_eq!(again.store.logs(&query).unwrap(), written);
 }
@@ -195,23 +212,14 @@ fn what_was_written_is_there_after_a_restart() {
 fn a_stop_that_was_not_meant_shows() {
     let folder = TempDir::new().unwrap();
     open(folder.path()).store.close(PATIENCE).unwrap();
-    let store = open(folder.path()).store;
-    store.append(entries(1..=1));
+    let Opened { store, next_id, .. } = open(folder.path());
+    let id = next_id;
+    store.append(entries(id..=id));
     store.flush().unwrap();
     drop(store);
     let again = open(folder.path());
     assert_eq!(again.last_seen.map(|last| last.clean), Some(false));
-    assert_eq!(again.next_id, 2);
-}
-
-#[test]
-fn an_instance_is_given_its_own_results_only() {
-    let folder = TempDir::new().unwrap();
-    let store = open(folder.path()).store;
-    store.put_result(&result("load", "mine"), time(1));
-    store.close(PATIENCE).unwrap();
-    let other = Settings { origin: OTHER, ..settings(folder.path()) };
-    assert_eq!(Store::open_with(other, limits()).restored, []);
+    assert_eq!(again.next_id, id + 1);
 }
 
 #[test]
@@ -261,20 +269,19 @@ fn a_result_and_its_transition_go_into_one_transaction() {
     let shared = Shared::new(settings(folder.path()), limits());
     let hand_in = || {
         for id in 1..=LAST {
-            let results = vec![(result("load", &id.to_string()), time(1))];
+            let results = vec![last(ORIGIN, &result("load", &id.to_string()), time(1))];
             shared.record(Changes { results, ..Changes::entries(entries(id..=id)) });
         }
     };
     std::thread::scope(|scope| {
         scope.spawn(hand_in);
         // As a writer takes it, whenever it comes.
-        let mut last = None;
-        while last != Some(LAST) {
+        let mut newest = None;
+        while newest != Some(LAST) {
             let batch = shared.next(Duration::ZERO, true).batch;
-            let mut said =
-                batch.results.values().flatten().map(|(result, _)| result.message.clone());
-            last = batch.entries.back().map(|entry| entry.id);
-            assert_eq!(last.map(|id| id.to_string()), said.next_back());
+            let said = batch.results.get(&ORIGIN).and_then(|probes| probes["load"].clone());
+            newest = batch.entries.back().map(|entry| entry.id);
+            assert_eq!(newest.map(|id| id.to_string()), said.map(|(r, _)| r.message.clone()));
         }
     });
 }
@@ -406,44 +413,4 @@ fn a_timeline_knows_how_it_began() {
     assert_eq!(gone.status_at_start, None);
     let unknown = store.timeline("nobody", None, time(0), time(30)).unwrap();
     assert_eq!(unknown, Timeline::default());
-}
-
-#[test]
-fn bounded_memory_drops_the_oldest_and_counts() {
-    let queue = |entries, bytes| {
-        let mut queue = queue::Queue::new(entries, bytes);
-        queue.record(Changes::entries(entries_of_ten()));
-        queue
-    };
-    let waiting = |queue: &mut queue::Queue| -> Vec<u64> {
-        queue.take().entries.iter().map(|entry| entry.id).collect()
-    };
-    let mut by_count = queue(3, usize::MAX);
-    assert_eq!((by_count.lost(), by_count.take_lost(), by_count.take_lost()), (7, 7, 0));
-    assert_eq!(waiting(&mut by_count), [8, 9, 10]);
-
-    let one = size_of::<Entry>() + 100;
-    let mut by_bytes = queue(usize::MAX, 2 * one);
-    assert_eq!(by_bytes.lost(), 8);
-    assert_eq!(waiting(&mut by_bytes), [9, 10]);
-
-    // A batch that fails comes back before what came since, and gives way first.
-    let mut again = queue(12, usize::MAX);
-    again.record(Changes::result(&result("p", "old"), time(1)));
-    let batch = again.take();
-    again.record(Changes::entries(entries(11..=15)));
-    again.record(Changes::gone("p"));
-    assert_eq!(again.waiting(), 15);
-    again.put_back(batch);
-    assert_eq!((again.waiting(), again.take_lost()), (12, 3));
-    let batch = again.take();
-    assert_eq!(
-        batch.entries.iter().map(|e| e.id).collect::<Vec<_>>(),
-        (4..=15).collect::<Vec<_>>()
-    );
-    assert!(batch.results.values().all(Option::is_none));
-}
-
-fn entries_of_ten() -> Vec<Entry> {
-    entries(1..=10)
 }

@@ -10,12 +10,13 @@ use std::{
 };
 
 use jiff::Timestamp;
-use rusqlite::TransactionBehavior;
+use rusqlite::{Connection, TransactionBehavior};
 
 use super::{
-    Note,
+    Note, admission,
     database::{self, Begun, Database, Past, set_meta},
-    journal,
+    instances,
+    journal::Inserter,
     queue::Batch,
     reserve::{RESERVE_BYTES, Reserve},
     results,
@@ -34,6 +35,11 @@ const PURGE_STEP: usize = 1_000;
 const SHORT_PURGE_STEP: usize = 100;
 /// …and how many such steps are taken before what waits is tried again.
 const SHORT_PURGE_STEPS: usize = 100;
+/// A transaction of more rows than this gets a large page cache.
+const LARGE_BATCH_ROWS: usize = 1_000;
+/// The pause after a transaction when the next waits, for others who want to write: those who look every
+/// millisecond find it.
+const TURN_OF_OTHERS: Duration = Duration::from_millis(3);
 /// The pause between attempts while the start waits for a lock.
 const RETRY_AT_START: Duration = Duration::from_millis(50);
 /// The pause between attempts while a stop waits for the disk.
@@ -88,7 +94,7 @@ impl Writer {
             purged_to: retention::BEGINNING,
             started: (Instant::now(), Timestamp::now()),
         };
-        let past = match writer.first_connect() {
+        let mut past = match writer.first_connect() {
             Ok(past) => past,
             Err(trouble) => {
                 writer.failed(trouble);
@@ -100,6 +106,9 @@ impl Writer {
                 Past::default()
             }
         };
+        // Noted with the first commit, so that a start that gets no further does not give it out again.
+        writer.highest = past.next_id(Timestamp::now()).saturating_sub(1);
+        past.highest = Some(writer.highest);
         (writer, past)
     }
 
@@ -148,14 +157,17 @@ impl Writer {
         let mut patience = self.pause.unwrap_or_default();
         loop {
             let order = self.shared.next(patience, self.pause.is_some());
-            let stop = order.stop;
+            let (stop, is_last) = (order.stop, order.is_last);
             patience = match self.round(order) {
                 Ok(more) => {
                     self.pause = None;
-                    if stop.is_some() {
+                    if stop.is_some() && is_last {
                         return;
                     }
-                    if more { Duration::ZERO } else { self.shared.limits.result_flush }
+                    if !is_last {
+                        thread::sleep(TURN_OF_OTHERS);
+                    }
+                    if more || !is_last { Duration::ZERO } else { self.shared.limits.result_flush }
                 }
                 Err(trouble) => match (self.failed(trouble), stop) {
                     (_, Some(stop)) if Instant::now() >= stop.deadline => return,
@@ -169,18 +181,23 @@ impl Writer {
     /// One round: makes sure of the database and of room in it, writes what waits, deletes some old
     /// entries if it is time. Returns whether there is more to delete.
     fn round(&mut self, order: Order) -> Result<bool, Trouble> {
-        let Order { batch, keep_days, suspect, stop } = order;
+        let Order { batch, is_last, keep_days, suspect, stop } = order;
+        // To say that the stop was meant is the last thing to do.
+        let write_stop = stop.filter(|_| is_last);
         self.check |= suspect;
         let outcome = self
             .prepare()
             .and_then(|()| self.make_room(keep_days))
-            .and_then(|()| self.write(&batch, stop));
+            .and_then(|()| self.write(&batch, write_stop));
         if let Err(trouble) = outcome {
             self.shared.put_back(batch);
             return Err(trouble);
         }
         if stop.is_some() {
             return Ok(false);
+        }
+        if is_last {
+            self.database_mut().set_large_cache(false)?;
         }
         self.reserve.keep();
         self.purge(keep_days)
@@ -239,17 +256,15 @@ impl Writer {
             return Ok(());
         }
         let database = self.database.as_mut().expect("`prepare` has just opened it");
+        if batch.rows() > LARGE_BATCH_ROWS {
+            database.set_large_cache(true)?;
+        }
         let highest = batch.entries.iter().map(|entry| entry.id).fold(self.highest, u64::max);
-        let (now, origin) = (Timestamp::now(), self.shared.origin);
+        let now = Timestamp::now();
         let mut commit = || -> rusqlite::Result<()> {
             let transaction =
                 database.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            for entry in &batch.entries {
-                journal::insert(&transaction, entry)?;
-            }
-            for (name, change) in &batch.results {
-                results::write(&transaction, origin, name, change)?;
-            }
+            write_batch(&transaction, batch)?;
             set_meta(&transaction, "highest_id", highest.cast_signed())?;
             set_meta(&transaction, "alive_at", now.as_millisecond())?;
             set_meta(&transaction, "clean_stop", i64::from(clean))?;
@@ -302,10 +317,18 @@ impl Writer {
         self.database.as_ref().expect("`prepare` has just opened it")
     }
 
+    fn database_mut(&mut self) -> &mut Database {
+        self.database.as_mut().expect("`prepare` has just opened it")
+    }
+
     /// Looks at the next few old entries; `purged` says whether they were the last. Returns how many
     /// were deleted.
     fn purge_step(&mut self, keep_days: u32, step: usize) -> Result<usize, Trouble> {
         let database = self.database();
+        if self.purged_to == retention::BEGINNING {
+            admission::purge_tokens(&database.connection, Timestamp::now())
+                .map_err(|error| database.trouble("delete old tokens from", &error))?;
+        }
         let cutoff = self.cutoff(keep_days);
         let Purged { deleted, next } =
             retention::purge(&database.connection, cutoff, self.purged_to, step)
@@ -352,6 +375,25 @@ impl Writer {
             }
         }
     }
+}
+
+fn write_batch(transaction: &Connection, batch: &Batch) -> rusqlite::Result<()> {
+    for instance in &batch.forgotten {
+        instances::forget(transaction, *instance)?;
+    }
+    for known in batch.known.values() {
+        instances::write(transaction, known)?;
+    }
+    for (instance, probes) in &batch.results {
+        for (name, change) in probes {
+            results::write(transaction, *instance, name, change)?;
+        }
+    }
+    for (instance, id) in &batch.positions {
+        instances::set_position(transaction, *instance, *id)?;
+    }
+    let mut journal = Inserter::new(transaction)?;
+    batch.entries.iter().try_for_each(|entry| journal.insert(entry))
 }
 
 /// Tells those who wait that the writer is gone.

@@ -1,53 +1,128 @@
-//! One running wigo, its host and the instances below it.
+//! One running wigo and its host.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::Host;
+use super::{Contact, Header, Host, Known, Presence};
 use crate::status::Status;
 
-/// One running wigo with everything below it.
+/// One running wigo: what it is and what its probes say. Those below it are found by the
+/// [`Tree`](super::Tree), where each instance stands once.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Instance {
     pub uuid: Uuid,
     /// Name and version, such as `Wigo v1.0.0`.
     pub version: String,
-    /// Whether it reports. An instance is always alive for itself.
-    pub is_alive: bool,
-    /// `OK`, `UP` or `DOWN`.
-    pub message: String,
+    /// What the one who hears it says; see [`Tree::presence`](super::Tree::presence).
+    pub presence: Presence,
+    /// When the presence began; `None` if it was never otherwise.
+    pub presence_since: Option<Timestamp>,
     pub host: Host,
-    /// When its last report came; `None` for the answering instance itself.
+    /// When its last report came; `None` for this instance itself, and if none ever came.
     pub last_update: Option<Timestamp>,
-    /// The instances below it.
-    pub remotes: BTreeMap<Uuid, Instance>,
+    /// The instance above it; `None` for this instance itself.
+    pub parent: Option<Uuid>,
+    /// The instance directly below us through which we know of it: itself if it is directly below.
+    pub via: Uuid,
+    /// How it is reached, if it is directly below us.
+    pub contact: Option<Box<Contact>>,
+    /// What is wrong with the way to it, for people.
+    pub problem: Option<String>,
+    /// Differs whenever something about the instance does, in the whole tree.
+    pub revision: u64,
+    /// Cached: see [`Instance::local_status`] and [`Instance::global_status`].
+    pub(super) local: Status,
+    pub(super) global: Status,
+    /// How many instances directly below it have which global status.
+    pub(super) below: BTreeMap<Status, u32>,
 }
 
 impl Instance {
-    /// An instance that has just started.
+    /// An instance that reports, of which nothing is known yet.
     pub fn new(uuid: Uuid, version: impl Into<String>, host: Host) -> Instance {
+        let local = host.status();
         Instance {
             uuid,
             version: version.into(),
-            is_alive: true,
-            message: "OK".into(),
+            presence: Presence::Alive,
+            presence_since: None,
             host,
             last_update: None,
-            remotes: BTreeMap::new(),
+            parent: None,
+            via: uuid,
+            contact: None,
+            problem: None,
+            revision: 0,
+            local,
+            global: local,
+            below: BTreeMap::new(),
         }
+    }
+
+    /// An instance remembered from before a restart.
+    pub(super) fn remembered(known: &Known) -> Instance {
+        let mut host = Host::new(&known.name, &known.group);
+        host.labels.clone_from(&known.labels);
+        let mut instance = Instance::new(known.uuid, &known.version, host);
+        instance.presence = Presence::Unknown;
+        instance.parent = Some(known.parent);
+        instance.via = known.via;
+        instance.last_update = known.last_update;
+        instance.contact = known.contact.clone().map(Box::new);
+        instance
+    }
+
+    /// Takes over particulars.
+    pub(super) fn set_header(&mut self, header: Header) {
+        let Header {
+            parent: _,
+            version,
+            name,
+            group,
+            labels,
+            presence,
+            since,
+            last_update,
+            problem,
+        } = header;
+        (self.version, self.host.name, self.host.group) = (version, name, group);
+        (self.host.labels, self.presence, self.presence_since) = (labels, presence, since);
+        (self.last_update, self.problem) = (last_update, problem);
+    }
+
+    /// Whether these are its particulars already; when it was heard does not count.
+    pub(super) fn is_headed(&self, header: &Header) -> bool {
+        let host = &self.host;
+        (&self.version, &host.name, &host.group) == (&header.version, &header.name, &header.group)
+            && host.labels == header.labels
+            && (self.presence, self.presence_since) == (header.presence, header.since)
+            && self.problem == header.problem
+    }
+
+    /// Whether it reports, as far as the one who hears it knows.
+    pub fn is_alive(&self) -> bool {
+        self.presence == Presence::Alive
     }
 
     /// The status of its own host: the worst of its probes, or DOWN.
     pub fn local_status(&self) -> Status {
-        if self.is_alive { self.host.status() } else { Status::DOWN }
+        self.local
     }
 
     /// The worst of its own host and of every instance below it.
     pub fn global_status(&self) -> Status {
-        Status::worst(
-            self.remotes.values().map(Instance::global_status).chain([self.local_status()]),
-        )
+        self.global
+    }
+
+    /// Computes both again after a change.
+    pub(super) fn refresh(&mut self) {
+        self.local = match self.presence {
+            Presence::Down => Status::DOWN,
+            _ => self.host.status(),
+        };
+        let below = self.below.last_key_value().map(|(status, _)| *status);
+        self.global = below.map_or(self.local, |below| below.max(self.local));
     }
 }

@@ -29,7 +29,7 @@ pub struct Account {
     pub header: Option<Header>,
     /// Probes that say something new.
     pub probes: Vec<Probe>,
-    /// Whether `probes` are all that there are: others are gone.
+    /// Whether `probes` and `ran` are all that there are: others are gone.
     pub complete: bool,
     /// Probes that ran again and said the same, and when.
     pub ran: Vec<(ProbeName, Timestamp)>,

@@ -307,3 +307,6 @@ pub(super) fn san(name: &str) -> Option<SanType> {
         Err(_) => name.try_into().ok().map(SanType::DnsName),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,8 +20,8 @@ use super::{
     verify::{self, Rule},
 };
 
-/// Servers whose sessions a client remembers; a configuration is for one, which may have several names.
-const REMEMBERED_SERVERS: usize = 4;
+/// Sessions that a client remembers: rustls keeps 8 per server, and a server may have several names.
+const REMEMBERED_SESSIONS: usize = 4 * 8;
 /// The longest common name, in characters (RFC 5280, upper bounds).
 const MAX_COMMON_NAME: usize = 64;
 
@@ -170,6 +170,6 @@ pub fn push_client_config(
         }
     };
     config.alpn_protocols = vec![ALPN.to_vec()];
-    config.resumption = Resumption::in_memory_sessions(REMEMBERED_SERVERS);
+    config.resumption = Resumption::in_memory_sessions(REMEMBERED_SESSIONS);
     Ok(Arc::new(config))
 }

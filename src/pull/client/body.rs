@@ -56,12 +56,8 @@ impl Body {
     }
 
     /// Bytes as received.
-    pub fn len(&self) -> usize {
+    pub fn size(&self) -> usize {
         self.bytes.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
     }
 
     /// The bytes themselves. Takes a while for a big one.

@@ -24,6 +24,8 @@ use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
 
 pub use self::{body::Body, connect::Net, error::AskError};
+#[cfg(test)]
+use self::connect::Stream;
 use crate::config::Remote;
 
 /// For a connection: looking the name up, TCP, TLS.
@@ -61,6 +63,8 @@ pub struct Client {
     net: Net,
     login: Option<HeaderValue>,
     open: Option<Open>,
+    /// [`ANSWER_LIMIT`] but in tests.
+    limit: Duration,
 }
 
 /// A connection, with the work that it needs done while something is asked.
@@ -73,13 +77,14 @@ impl Client {
     /// A client that has not connected yet.
     pub fn new(remote: Remote, net: Net) -> Client {
         let login = login(&remote);
-        Client { address: remote.address(), remote, net, login, open: None }
+        Client { address: remote.address(), remote, net, login, open: None, limit: ANSWER_LIMIT }
     }
 
     /// Asks for `path`, unless the answer is still the one with this tag.
     pub async fn get(&mut self, path: &str, tag: Option<&HeaderValue>) -> Result<Answer, AskError> {
-        let answer = timeout(ANSWER_LIMIT, self.ask(path, tag)).await.unwrap_or_else(|_| {
-            Err(AskError::Slow { address: self.address.clone(), limit: ANSWER_LIMIT })
+        let limit = self.limit;
+        let answer = timeout(limit, self.ask(path, tag)).await.unwrap_or_else(|_| {
+            Err(AskError::Slow { address: self.address.clone(), limit })
         });
         if answer.is_err() {
             // Half an answer may be in it.
@@ -100,7 +105,7 @@ impl Client {
         self.exchange(open, path, tag).await
     }
 
-    async fn connect(&self) -> Result<Open, AskError> {
+    async fn connect(&mut self) -> Result<Open, AskError> {
         let slow = |_| AskError::ConnectSlow { address: self.address.clone(), limit: CONNECT_LIMIT };
         let stream =
             timeout(CONNECT_LIMIT, self.net.connect(&self.remote)).await.map_err(slow)??;
@@ -231,3 +236,8 @@ fn is_page(headers: &HeaderMap) -> bool {
     let kind = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
     ["text/html", "application/xhtml+xml"].iter().any(|page| kind.eq_ignore_ascii_case(page))
 }
+
+#[cfg(test)]
+pub mod fake;
+#[cfg(test)]
+mod tests;

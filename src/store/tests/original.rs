@@ -28,7 +28,10 @@ fn the_log_of_an_original_is_taken_over_once() {
     drop(original(folder.path()));
     let opened =
         Store::open_with(Settings { keep_days: 36_500, ..settings(folder.path()) }, limits());
-    assert_eq!((opened.next_id, opened.last_seen), (5, None));
+    let next_id = opened.next_id;
+    // The log may be taken over a second time, from a copy, when others know what came after it.
+    assert!(next_id > 1_700_000_000_000, "{next_id}");
+    assert_eq!(opened.last_seen, None);
     let [note] = &opened.store.health().notes[..] else { panic!("{}", told(&opened.store)) };
     assert!(note.text.contains("took over 4 log entries"), "{note:?}");
     assert_eq!(note.status.number(), 150);
@@ -58,7 +61,7 @@ fn the_log_of_an_original_is_taken_over_once() {
     opened.store.close(PATIENCE).unwrap();
 
     let again = open(folder.path());
-    assert_eq!((again.next_id, told(&again.store).as_str()), (5, ""));
+    assert_eq!((again.next_id, told(&again.store).as_str()), (next_id, ""));
     let copy = folder.path().join("wigo.db.before-v1");
     assert_eq!(std::fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o600);
     for path in [copy, folder.path().join("wigo.db")] {

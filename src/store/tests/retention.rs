@@ -29,6 +29,7 @@ fn open_with_entries(folder: &Path, entries: Vec<Entry>) -> Store {
 #[test]
 fn old_entries_go_and_ids_stay_used() {
     let folder = TempDir::new().unwrap();
+    with_small_ids(folder.path());
     let mut old = entries(1..=2_500);
     for entry in &mut old {
         entry.learned = Timestamp::now() - jiff::SignedDuration::from_hours(31 * 24);
@@ -103,7 +104,12 @@ fn a_database_without_the_index_is_given_it() {
     let folder = TempDir::new().unwrap();
     open_with_entries(folder.path(), entries(1..=3)).close(PATIENCE).unwrap();
     let connection = rusqlite::Connection::open(folder.path().join("wigo.db")).unwrap();
-    connection.execute_batch("DROP INDEX journal_probe; PRAGMA user_version = 1").unwrap();
+    connection
+        .execute_batch(
+            "DROP INDEX journal_probe; DROP TABLE instance; DROP TABLE position; DROP TABLE client; \
+             DROP TABLE join_token; PRAGMA user_version = 1",
+        )
+        .unwrap();
     drop(connection);
     let store = open(folder.path()).store;
     assert_eq!(told(&store), "");

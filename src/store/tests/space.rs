@@ -2,7 +2,7 @@
 
 use std::{fs, sync::atomic::Ordering};
 
-use super::*;
+use super::{super::queue::Bounds, *};
 
 /// Entries that were learned 40 days ago.
 fn old(ids: std::ops::RangeInclusive<u64>) -> Vec<Entry> {
@@ -20,7 +20,8 @@ fn kept(folder: &Path, keep_days: u32) -> Settings {
 #[test]
 fn entries_wait_while_there_is_no_space() {
     let folder = TempDir::new().unwrap();
-    let few = Limits { database_bytes: 64 * 1024, waiting_entries: 3_000, ..limits() };
+    let waiting = Bounds { entries: 3_000, ..limits().waiting };
+    let few = Limits { database_bytes: 64 * 1024, waiting, ..limits() };
     let store = Store::open_with(settings(folder.path()), few).store;
     store.append(entries(1..=2_000));
     until("the problem shows", || problem(&store).contains("free space"));
@@ -77,6 +78,7 @@ fn a_disk_that_is_really_full_is_caught_up_with() {
         eprintln!("SKIPPED: this test may not mount a file system");
         return;
     };
+    with_small_ids(disk.path());
     let store = open(disk.path()).store;
     store.append(entries(1..=10));
     store.flush().unwrap();
@@ -150,6 +152,7 @@ fn a_start_on_a_full_disk_knows_the_past() {
         eprintln!("SKIPPED: this test may not mount a file system");
         return;
     };
+    with_small_ids(disk.path());
     let first = Store::open_with(kept(disk.path(), 100), limits()).store;
     until("space is set aside", || disk.path().join("wigo.db.reserve").exists());
     first.append(old(1..=2_000));

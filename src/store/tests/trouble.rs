@@ -161,6 +161,7 @@ fn a_path_that_cannot_be_used_is_tried_again() {
 fn a_folder_that_is_taken_away_comes_back() {
     let folder = TempDir::new().unwrap();
     let data = folder.path().join("data");
+    with_small_ids(&data);
     let store = open(&data).store;
     store.append(entries(1..=2));
     store.flush().unwrap();

@@ -1,0 +1,156 @@
+//! The client: reports this instance, and all below it, to the masters above it.
+//!
+//! - `contact`: reach a master: connect, greet, prove who we are
+//! - `credentials`: the files with our key, our certificates and the authorities of masters
+//! - `session`: report, as long as the connection lasts
+//! - `account`: what is reported of the tree
+//! - `journal`: what is told of the journal, from where the master knows it
+//! - `pace`: when to come back
+//!
+//! One task per master. Each goes on for ever; what is wrong is in the log and in [`Clients::troubles`].
+
+mod account;
+mod contact;
+mod credentials;
+mod journal;
+mod pace;
+mod session;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::{sync::watch, task::JoinHandle};
+use uuid::Uuid;
+
+pub use account::{Part, full, parts_of};
+pub use contact::Stream;
+pub use credentials::{BadCredentials, Credentials};
+pub use journal::Past;
+pub use session::{Ending, Session, Told};
+
+use super::protocol::wire::Parting;
+use crate::{
+    config::{Endpoint, PushClient},
+    hub::Hub,
+};
+use contact::Contact;
+
+/// For a client to say goodbye when it is stopped.
+pub const LEAVE_LIMIT: Duration = Duration::from_secs(2);
+
+/// Whom the clients work for.
+#[derive(Clone)]
+pub struct Reporter {
+    pub uuid: Uuid,
+    /// Name and version, such as `Wigo v1.0.0`.
+    pub version: &'static str,
+    pub hub: Arc<Hub>,
+    pub past: Arc<dyn Past>,
+}
+
+/// How a client is to end.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Order {
+    Work,
+    Leave(Parting),
+}
+
+/// One client for each master.
+pub struct Clients {
+    reporter: Reporter,
+    running: Mutex<BTreeMap<Endpoint, Client>>,
+    troubles: Troubles,
+}
+
+struct Client {
+    settings: PushClient,
+    first: bool,
+    order: watch::Sender<Order>,
+    task: JoinHandle<()>,
+}
+
+/// What keeps clients from reporting, by master.
+#[derive(Clone, Debug, Default)]
+struct Troubles(Arc<Mutex<BTreeMap<Endpoint, String>>>);
+
+impl Troubles {
+    fn is_news(&self, master: &Endpoint, trouble: &str) -> bool {
+        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        held.get(master).is_none_or(|held| held != trouble)
+    }
+
+    fn set(&self, master: &Endpoint, trouble: Option<String>) {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match trouble {
+            Some(trouble) => held.insert(master.clone(), trouble),
+            None => held.remove(master),
+        };
+    }
+}
+
+impl Clients {
+    /// No client yet.
+    pub fn new(reporter: Reporter) -> Clients {
+        Clients { reporter, running: Mutex::default(), troubles: Troubles::default() }
+    }
+
+    /// Reports to the masters of `settings`. Those that are not among them any more are told goodbye.
+    /// Call it on the runtime.
+    pub fn set(&self, settings: &PushClient) {
+        let wanted: &[Endpoint] = if settings.enabled { &settings.addresses } else { &[] };
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.retain(|master, client| {
+            let first = wanted.first() == Some(master);
+            if !wanted.contains(master) {
+                client.order.send_replace(Order::Leave(Parting::Goodbye));
+                self.troubles.set(master, None);
+                return false;
+            }
+            let same = client.settings.same_way(settings) && client.first == first;
+            if !same {
+                client.order.send_replace(Order::Leave(Parting::Stopping));
+            }
+            same && !client.task.is_finished()
+        });
+        for (number, master) in wanted.iter().enumerate() {
+            running.entry(master.clone()).or_insert_with(|| {
+                self.start(master.clone(), number == 0, settings.clone())
+            });
+        }
+    }
+
+    fn start(&self, master: Endpoint, first: bool, settings: PushClient) -> Client {
+        let (order, orders) = watch::channel(Order::Work);
+        let contact =
+            Contact::new(self.reporter.clone(), master, first, settings.clone(), self.troubles.clone());
+        let task = tokio::spawn(contact.run(orders));
+        Client { settings, first, order, task }
+    }
+
+    /// What keeps us from reporting, a sentence for each master concerned.
+    pub fn troubles(&self) -> Vec<String> {
+        let held = self.troubles.0.lock().unwrap_or_else(PoisonError::into_inner);
+        held.values().cloned().collect()
+    }
+
+    /// Tells all masters that we stop and mean to come back, and waits for it for [`LEAVE_LIMIT`].
+    pub async fn stop(&self) {
+        let running = {
+            let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *running)
+        };
+        for client in running.values() {
+            client.order.send_replace(Order::Leave(Parting::Stopping));
+        }
+        let deadline = tokio::time::Instant::now() + LEAVE_LIMIT;
+        for (master, mut client) in running {
+            if tokio::time::timeout_at(deadline, &mut client.task).await.is_err() {
+                tracing::warn!("the push to {master} did not end in time: cut off");
+                client.task.abort();
+            }
+        }
+    }
+}
