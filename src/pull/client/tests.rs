@@ -185,7 +185,10 @@ async fn who_speaks_no_http_or_hangs_up_is_told_apart() {
     assert!(closed.starts_with("`HOST` closed the connection"), "{closed}");
     let half = error(|| Reply::Last(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{".to_vec())).await;
     assert!(half.starts_with("`HOST` closed the connection"), "{half}");
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    // Bound, so that nobody else gets the port, and not listening.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let nobody = socket.local_addr().unwrap().port();
     let error = body(&mut client(remote(nobody))).await.unwrap_err();
     assert!(matches!(error, AskError::Connect { .. }), "{error}");
 }

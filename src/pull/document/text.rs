@@ -2,7 +2,8 @@
 
 /// One line of at most `most` bytes.
 pub fn line(text: &str, most: usize) -> String {
-    cut(text.trim(), most, |c| if c.is_control() { ' ' } else { c })
+    let blank = |c: char| c.is_whitespace() || c.is_control();
+    cut(text.trim_matches(blank), most, |c| if c.is_control() { ' ' } else { c })
 }
 
 /// Lines of at most `most` bytes in all.
