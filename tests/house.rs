@@ -61,6 +61,13 @@ fn sources_and_sinks_do_not_know_each_other() {
         none
     );
     assert_eq!(
+        offences(
+            "pull",
+            &["crate::probe", "crate::store", "crate::api", "crate::app", "crate::cli"]
+        ),
+        none
+    );
+    assert_eq!(
         offences("store", &["crate::probe", "crate::api", "crate::app", "crate::cli"]),
         none
     );

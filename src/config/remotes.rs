@@ -186,9 +186,8 @@ impl Address {
 fn trust(section: &Section<'_>) -> (Option<PathBuf>, Option<Fingerprint>) {
     let ca_file = section.parsed("CaFile", |path| Ok(PathBuf::from(path)));
     let fingerprint = section.parsed("CertFingerprint", |text| {
-        Fingerprint::parse(text).map_err(|_| {
-            "a SHA-256, 64 hexadecimal digits, with or without colons".to_owned()
-        })
+        Fingerprint::parse(text)
+            .map_err(|_| "a SHA-256, 64 hexadecimal digits, with or without colons".to_owned())
     });
     if ca_file.is_some() && fingerprint.is_some() {
         let message = format!(

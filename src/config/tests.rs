@@ -166,7 +166,9 @@ fn each_remote_says_whether_it_speaks_tls() {
     let text = "[[AdvancedList]]\nHostname = \"https://a\"\nSslEnabled = false";
     assert_eq!(
         errors(text),
-        ["wigo.conf:3: `SslEnabled` says otherwise than the address in `Hostname`; remove one of the two"]
+        [
+            "wigo.conf:3: `SslEnabled` says otherwise than the address in `Hostname`; remove one of the two"
+        ]
     );
 }
 
@@ -194,8 +196,10 @@ fn a_login_that_others_can_read_is_a_warning() {
     let login = "Login = \"a\"\nPassword = \"b\"\n";
     assert_eq!(
         warnings(&format!("[RemoteWigos]\n{login}List = [\"x\", \"y\"]")),
-        ["wigo.conf:2: the login for `x:4000` is sent unencrypted; switch on `SslEnabled`, or write \
-          `AllowPlainLogin = true` if that is meant"]
+        [
+            "wigo.conf:2: the login for `x:4000` is sent unencrypted; switch on `SslEnabled`, or write \
+          `AllowPlainLogin = true` if that is meant"
+        ]
     );
     let entry = format!("[[AdvancedList]]\nHostname = \"x\"\n{login}");
     assert_eq!(warnings(&entry).len(), 1);

@@ -225,9 +225,9 @@ impl Poller {
         }
         match place {
             Place::First { others } => Ok(others),
-            Place::Behind(other) => {
-                Err(format!("it is the instance that `{other}` leads to as well: remove one of the two"))
-            }
+            Place::Behind(other) => Err(format!(
+                "it is the instance that `{other}` leads to as well: remove one of the two"
+            )),
         }
     }
 

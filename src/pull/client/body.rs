@@ -7,7 +7,7 @@ use flate2::read::MultiGzDecoder;
 use http_body_util::BodyExt;
 use hyper::{
     body::{Body as _, Incoming},
-    header::{self, HeaderMap},
+    header::{self, HeaderMap, HeaderValue},
 };
 
 use super::{AskError, MAX_BODY_BYTES, MAX_DECODING_RATIO};
@@ -30,11 +30,11 @@ impl Body {
         mut body: Incoming,
     ) -> Result<Body, AskError> {
         let address = address.to_owned();
-        let gzip = match headers.get(header::CONTENT_ENCODING).map(|name| name.as_bytes()) {
+        let gzip = match headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes) {
             None | Some(b"" | b"identity") => false,
             Some(b"gzip" | b"x-gzip") => true,
             Some(other) => {
-                let name = super::super::document::line(&String::from_utf8_lossy(other), 40);
+                let name = crate::pull::document::line(&String::from_utf8_lossy(other), 40);
                 let why = format!("it is in `{name}`, which was not asked for");
                 return Err(AskError::Undecodable { address, why });
             }
@@ -69,13 +69,9 @@ impl Body {
         let allowed = bytes.len().saturating_mul(MAX_DECODING_RATIO).max(ALWAYS_ALLOWED);
         let most = allowed.min(MAX_BODY_BYTES);
         let mut decoded = Vec::new();
-        MultiGzDecoder::new(&*bytes)
-            .take(most as u64 + 1)
-            .read_to_end(&mut decoded)
-            .map_err(|error| AskError::Undecodable {
-                address: address.clone(),
-                why: error.to_string(),
-            })?;
+        MultiGzDecoder::new(&*bytes).take(most as u64 + 1).read_to_end(&mut decoded).map_err(
+            |error| AskError::Undecodable { address: address.clone(), why: error.to_string() },
+        )?;
         match decoded.len() {
             size if size <= most => Ok(decoded),
             _ if most == MAX_BODY_BYTES => Err(AskError::TooBig { address }),

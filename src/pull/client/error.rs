@@ -26,7 +26,9 @@ pub enum AskError {
          the fingerprint on its own host, or name its authority in `CaFile`"
     )]
     Untrusted { why: String, fingerprint: Fingerprint },
-    #[error("`{address}` does not speak TLS: write `SslEnabled = false` for it, or switch TLS on there")]
+    #[error(
+        "`{address}` does not speak TLS: write `SslEnabled = false` for it, or switch TLS on there"
+    )]
     NoTls { address: String },
     #[error("TLS with `{address}` failed: {source}")]
     Tls { address: String, source: io::Error },
@@ -44,7 +46,9 @@ pub enum AskError {
     Redirect { address: String, code: u16, to: String },
     #[error("`{address}` wants a login (HTTP {code}): set `Login` and `Password` for it")]
     LoginWanted { address: String, code: u16 },
-    #[error("`{address}` refuses the login (HTTP {code}): compare `Login` and `Password` with its own")]
+    #[error(
+        "`{address}` refuses the login (HTTP {code}): compare `Login` and `Password` with its own"
+    )]
     LoginRefused { address: String, code: u16 },
     #[error("`{address}` answers with HTTP {code}{text}")]
     Status { address: String, code: u16, text: String },
@@ -65,10 +69,7 @@ pub enum AskError {
 impl AskError {
     /// Whether the next second may bring another outcome: the way to the remote failed, not the remote.
     pub fn may_pass(&self) -> bool {
-        matches!(
-            self,
-            AskError::Lookup { .. } | AskError::Connect { .. } | AskError::Broken { .. }
-        )
+        matches!(self, AskError::Lookup { .. } | AskError::Connect { .. } | AskError::Broken { .. })
     }
 
     /// The reason of hyper's error about a connection to `address`.
@@ -93,7 +94,10 @@ impl AskError {
         use tokio_rustls::rustls;
         let address = address.to_owned();
         if let Some(refused) = crate::trust::untrusted(&source) {
-            return AskError::Untrusted { why: refused.to_string(), fingerprint: refused.fingerprint };
+            return AskError::Untrusted {
+                why: refused.to_string(),
+                fingerprint: refused.fingerprint,
+            };
         }
         let inner = source.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
         match inner {

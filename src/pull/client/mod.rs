@@ -23,9 +23,9 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
 
-pub use self::{body::Body, connect::Net, error::AskError};
 #[cfg(test)]
 use self::connect::Stream;
+pub use self::{body::Body, connect::Net, error::AskError};
 use crate::config::Remote;
 
 /// For a connection: looking the name up, TCP, TLS.
@@ -83,9 +83,9 @@ impl Client {
     /// Asks for `path`, unless the answer is still the one with this tag.
     pub async fn get(&mut self, path: &str, tag: Option<&HeaderValue>) -> Result<Answer, AskError> {
         let limit = self.limit;
-        let answer = timeout(limit, self.ask(path, tag)).await.unwrap_or_else(|_| {
-            Err(AskError::Slow { address: self.address.clone(), limit })
-        });
+        let answer = timeout(limit, self.ask(path, tag))
+            .await
+            .unwrap_or_else(|_| Err(AskError::Slow { address: self.address.clone(), limit }));
         if answer.is_err() {
             // Half an answer may be in it.
             self.open = None;
@@ -106,7 +106,8 @@ impl Client {
     }
 
     async fn connect(&mut self) -> Result<Open, AskError> {
-        let slow = |_| AskError::ConnectSlow { address: self.address.clone(), limit: CONNECT_LIMIT };
+        let slow =
+            |_| AskError::ConnectSlow { address: self.address.clone(), limit: CONNECT_LIMIT };
         let stream =
             timeout(CONNECT_LIMIT, self.net.connect(&self.remote)).await.map_err(slow)??;
         let (sender, work) = http1::Builder::new()
@@ -221,7 +222,8 @@ async fn refusal(
         _ => {}
     }
     let reason = status.canonical_reason().map(|reason| format!(" {reason}")).unwrap_or_default();
-    let said = if is_page(headers) { String::new() } else { body::beginning(body, MAX_REFUSAL).await };
+    let said =
+        if is_page(headers) { String::new() } else { body::beginning(body, MAX_REFUSAL).await };
     // Our own refusals are JSON texts, the original's are plain.
     let said = serde_json::from_str(&said).unwrap_or(said);
     let said = super::document::line(&said, SHOWN_OF_REFUSAL);

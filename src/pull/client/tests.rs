@@ -73,7 +73,11 @@ async fn what_is_sent_is_what_was_configured() {
 async fn bodies_may_be_compressed_chunked_or_end_with_the_connection() {
     let text = r#"{"a":"ä"}"#;
     let gzip = move |name: &str| {
-        Reply::Bytes(answer("200 OK", &format!("Content-Encoding: {name}\r\n"), gzip(text.as_bytes())))
+        Reply::Bytes(answer(
+            "200 OK",
+            &format!("Content-Encoding: {name}\r\n"),
+            gzip(text.as_bytes()),
+        ))
     };
     let fake = Fake::start(move |_, n| match n {
         0 => gzip("gzip"),
@@ -98,7 +102,8 @@ async fn bodies_may_be_compressed_chunked_or_end_with_the_connection() {
 async fn refusals_say_what_to_do() {
     let login = error(|| Reply::Bytes(answer("401 Unauthorized", "", ""))).await;
     assert_eq!(login, "`HOST` wants a login (HTTP 401): set `Login` and `Password` for it");
-    let broken = error(|| Reply::Bytes(answer("500 Oops", "", "\"the tree \\u001b[31m is gone\""))).await;
+    let broken =
+        error(|| Reply::Bytes(answer("500 Oops", "", "\"the tree \\u001b[31m is gone\""))).await;
     assert_eq!(
         broken,
         "`HOST` answers with HTTP 500 Internal Server Error: the tree  [31m is gone"
@@ -138,10 +143,10 @@ async fn what_is_too_big_is_cut_off() {
         Reply::Endless(head.into(), vec![b'['; 1 << 16])
     });
     assert_eq!(announced.await, "the answer of `HOST` has more than 32 MiB");
-    let endless =
-        error(|| Reply::Endless("HTTP/1.1 200 OK\r\n\r\n[".into(), vec![b'['; 1 << 16]));
+    let endless = error(|| Reply::Endless("HTTP/1.1 200 OK\r\n\r\n[".into(), vec![b'['; 1 << 16]));
     assert_eq!(endless.await, "the answer of `HOST` has more than 32 MiB");
-    let head = error(|| Reply::Endless("HTTP/1.1 200 OK\r\n".into(), b"X-A: aaaaaaaaaaaa\r\n".into()));
+    let head =
+        error(|| Reply::Endless("HTTP/1.1 200 OK\r\n".into(), b"X-A: aaaaaaaaaaaa\r\n".into()));
     let head = head.await;
     assert!(head.contains("head of the answer") || head.contains("not answer in HTTP"), "{head}");
     let one = error(|| Reply::Endless("HTTP/1.1 200 OK\r\nX: ".into(), vec![b'a'; 1 << 16]));
@@ -152,9 +157,8 @@ async fn what_is_too_big_is_cut_off() {
 async fn what_grows_too_much_when_decompressed_is_refused() {
     let bomb = gzip(&vec![b' '; 4 << 20]);
     assert!(bomb.len() * MAX_DECODING_RATIO < 4 << 20);
-    let bomb = error(move || {
-        Reply::Bytes(answer("200 OK", "Content-Encoding: gzip\r\n", bomb.clone()))
-    });
+    let bomb =
+        error(move || Reply::Bytes(answer("200 OK", "Content-Encoding: gzip\r\n", bomb.clone())));
     assert!(bomb.await.contains("grows more than 100 times"));
     let small = gzip(&vec![b' '; 60 << 10]);
     let fake = Fake::start(move |_, _| {
@@ -183,7 +187,8 @@ async fn who_speaks_no_http_or_hangs_up_is_told_apart() {
     assert!(garbage.starts_with("`HOST` does not answer in HTTP"), "{garbage}");
     let closed = error(|| Reply::Close).await;
     assert!(closed.starts_with("`HOST` closed the connection"), "{closed}");
-    let half = error(|| Reply::Last(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{".to_vec())).await;
+    let half =
+        error(|| Reply::Last(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{".to_vec())).await;
     assert!(half.starts_with("`HOST` closed the connection"), "{half}");
     // Bound, so that nobody else gets the port, and not listening.
     let socket = tokio::net::TcpSocket::new_v4().unwrap();

@@ -117,8 +117,7 @@ pub fn read(body: &[u8], question: &Question) -> Result<Document, Unreadable> {
     let uuid = uuid_of(&top.uuid).unwrap_or_else(|| placeholder(&question.endpoint));
     let mut reader = Reader::new(question, uuid);
     let presence_is_told = top.presence.text().is_some();
-    let Header { name, version, .. } =
-        reader.take(Waiting { uuid, parent: None, level: 1 }, top);
+    let Header { name, version, .. } = reader.take(Waiting { uuid, parent: None, level: 1 }, top);
     while let Some((waiting, raw)) = reader.waiting.pop_front() {
         // The JSON was parsed before; what is left are texts that are none, and keys that are there twice.
         match serde_json::from_str::<Object<wire::Wigo<'_>>>(raw.get()) {
@@ -127,12 +126,7 @@ pub fn read(body: &[u8], question: &Question) -> Result<Document, Unreadable> {
         }
     }
     Ok(Document {
-        source: Source {
-            uuid,
-            name,
-            version,
-            has_journal: presence_is_told || reader.tells_since,
-        },
+        source: Source { uuid, name, version, has_journal: presence_is_told || reader.tells_since },
         remarks: reader.left_off.remarks(),
         report: Report { begins: true, ends: true, accounts: reader.accounts, gone: Vec::new() },
     })
@@ -280,12 +274,7 @@ fn parse_uuid(text: &str) -> Option<Uuid> {
     Uuid::try_parse(text.trim()).ok().filter(|uuid| !uuid.is_nil())
 }
 
-fn header(
-    wigo: &wire::Wigo<'_>,
-    uuid: Uuid,
-    parent: Option<Uuid>,
-    question: &Question,
-) -> Header {
+fn header(wigo: &wire::Wigo<'_>, uuid: Uuid, parent: Option<Uuid>, question: &Question) -> Header {
     let now = question.now;
     let host = &wigo.local_host.value;
     let named = |value: &Scalar| value.text().map(|text| line(text, MAX_NAME)).unwrap_or_default();

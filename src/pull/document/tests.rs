@@ -107,7 +107,10 @@ fn what_our_own_say_beyond_that_is_taken_over() {
     let document = read_json(&document);
     assert!(document.source.has_journal);
     let probe = &document.report.accounts[0].probes[0];
-    assert_eq!((probe.since.as_second(), probe.stale, probe.result.interval), (1_741_070_000, true, 60));
+    assert_eq!(
+        (probe.since.as_second(), probe.stale, probe.result.interval),
+        (1_741_070_000, true, 60)
+    );
     let labels: Vec<_> = header(&document, 0).labels.iter().collect();
     assert_eq!(labels, [(&"env".to_owned(), &"prod".to_owned())]);
     let edge = header(&document, 1);
@@ -218,14 +221,15 @@ fn instances_are_called_by_uuid_key_or_place() {
 
 #[test]
 fn a_cycle_ends_where_it_meets_itself() {
-    let below = |uuid: &str, remotes: Value| {
-        json!({"Uuid": uuid, "LocalHost": {"Name": uuid}, "RemoteWigos": remotes})
-    };
+    let below = |uuid: &str, remotes: Value| json!({"Uuid": uuid, "LocalHost": {"Name": uuid}, "RemoteWigos": remotes});
     let me = question().me.to_string();
-    let document = below(TOP, json!({
-        "1": below(&me, json!({"x": below("00000000-0000-0000-0000-000000000008", json!({}))})),
-        "2": below(EDGE, json!({"3": below(TOP, json!({})), "4": below(EDGE, json!({})), "5": below(&me, json!({}))})),
-    }));
+    let document = below(
+        TOP,
+        json!({
+            "1": below(&me, json!({"x": below("00000000-0000-0000-0000-000000000008", json!({}))})),
+            "2": below(EDGE, json!({"3": below(TOP, json!({})), "4": below(EDGE, json!({})), "5": below(&me, json!({}))})),
+        }),
+    );
     let uuids: Vec<_> = read_json(&document).report.accounts.iter().map(|one| one.uuid).collect();
     assert_eq!(uuids, [uuid(TOP), uuid(EDGE)]);
 }
@@ -296,8 +300,22 @@ fn everything_is_bounded() {
 fn any_json() -> impl Strategy<Value = Value> {
     let key = prop_oneof![
         prop::sample::select(vec![
-            "Uuid", "LocalHost", "RemoteWigos", "Probes", "Status", "Message", "Labels", "Timestamp",
-            "ProbeDate", "Metrics", "Detail", "Since", "Presence", "IsAlive", TOP, EDGE,
+            "Uuid",
+            "LocalHost",
+            "RemoteWigos",
+            "Probes",
+            "Status",
+            "Message",
+            "Labels",
+            "Timestamp",
+            "ProbeDate",
+            "Metrics",
+            "Detail",
+            "Since",
+            "Presence",
+            "IsAlive",
+            TOP,
+            EDGE,
         ])
         .prop_map(str::to_owned),
         any::<String>(),
