@@ -27,6 +27,7 @@ pub mod store;
 
 // Assembly.
 pub mod app;
+pub mod connections;
 pub mod log;
 pub mod task;
 pub mod trust;

@@ -4,7 +4,6 @@ mod auth;
 mod hosts;
 mod index;
 mod journal;
-mod limits;
 mod reply;
 mod schedule;
 pub mod server;

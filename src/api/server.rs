@@ -17,8 +17,11 @@ use tokio::{
 use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt;
 
-use super::limits::{Admitted, Connections};
-use crate::{task::Stop, trust::ServerTls};
+use crate::{
+    connections::{Admitted, Connections},
+    task::Stop,
+    trust::ServerTls,
+};
 
 /// For the TLS handshake.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
@@ -32,6 +35,10 @@ const MAX_HEAD: usize = 16 << 10;
 const MAX_BUFFER: usize = 32 << 10;
 /// Pause after a failed accept: the first, and the longest.
 const ACCEPT_PAUSE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
+/// Connections at once.
+const MAX_CONNECTIONS: usize = 4_096;
+/// Connections at once from one address.
+const MAX_PER_ADDRESS: usize = 64;
 /// For requests that are being answered when the server stops.
 const DRAIN_LIMIT: Duration = Duration::from_secs(2);
 
@@ -73,7 +80,7 @@ impl Server {
 
     /// Serves until told to stop, then lets open requests finish for a moment.
     pub async fn serve(self, router: Router, mut stop: Stop) {
-        let connections = Connections::default();
+        let connections = Connections::new(MAX_CONNECTIONS, MAX_PER_ADDRESS);
         let graceful = GracefulShutdown::new();
         let mut pause = ACCEPT_PAUSE.0;
         loop {

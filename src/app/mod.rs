@@ -1,6 +1,7 @@
 //! The only file that knows every part: build (bind, open, check), start (spawn), stop (in reverse).
 
 mod identity;
+mod links;
 mod own_probe;
 
 use std::{
@@ -30,6 +31,7 @@ use crate::{
         pool::{self, Pool},
         watch::Watch,
     },
+    push::{self, authority},
     store::{self, Opened, Store},
     task::Tasks,
     tree::{Event, Host, Instance, Known, ProbeName, ProbeResult, Tree},
@@ -60,6 +62,15 @@ pub enum StartError {
     Certificate(#[from] BadCertificate),
     #[error(transparent)]
     Listen(#[from] CannotListen),
+    #[error(
+        "push clients are switched on in [PushServer], and there is no usable authority; \
+         generate_cert makes one"
+    )]
+    Authority(#[source] BadCertificate),
+    #[error(transparent)]
+    Allowed(#[from] authority::CannotOpen),
+    #[error(transparent)]
+    ListenPush(#[from] push::server::CannotListen),
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
 }
@@ -108,6 +119,7 @@ pub struct App {
     first_catalog: Catalog,
     tls: Option<Arc<ServerTls>>,
     server: Option<Server>,
+    links: links::Links,
     trouble: Trouble,
     tasks: Tasks,
 }
@@ -184,11 +196,14 @@ impl App {
         let pool = Pool::start(config.probes.max_concurrent, seed.finish(), settings, sink);
         let store = opened.store.clone();
         remember(&hub, opened, &first_catalog);
+        let started_with = config.clone();
+        let config = Arc::new(ArcSwap::from_pointee(config));
+        let links = links::Links::build(&config, &hub, &store).await?;
         Ok(App {
-            path: config.path.clone(),
-            started_with: config.clone(),
+            path: started_with.path.clone(),
+            started_with,
             _identity: identity,
-            config: Arc::new(ArcSwap::from_pointee(config)),
+            config,
             log,
             hub,
             store,
@@ -198,6 +213,7 @@ impl App {
             first_catalog,
             tls,
             server,
+            links,
             trouble: Trouble::default(),
             tasks: Tasks::default(),
         })
@@ -206,6 +222,11 @@ impl App {
     /// Where the API listens, if it does.
     pub fn address(&self) -> Option<SocketAddr> {
         self.server.as_ref().and_then(|server| server.address().ok())
+    }
+
+    /// Where push clients are taken, if they are.
+    pub fn push_address(&self) -> Option<SocketAddr> {
+        self.links.address()
     }
 
     /// How many probes are enabled.
@@ -257,11 +278,13 @@ impl App {
             let router = api::router(api);
             self.tasks.spawn("http", move |stop| server.serve(router, stop));
         }
+        self.links.start(&self.config.load(), &mut self.tasks);
         let own = own_probe::OwnProbe::new(
             self.hub.clone(),
             self.store.clone(),
             self.pool.clone(),
             self.trouble.clone(),
+            self.links.clients(),
         );
         self.watchman = Some(own_probe::Watchman::start(own).map_err(StartError::Thread)?);
         Ok(())
@@ -317,6 +340,7 @@ impl App {
         let labels = config.labels.clone();
         let alive_timeout = config.global.alive_timeout;
         self.hub.handle(Event::Configured { name, group, labels, alive_timeout });
+        self.links.apply(&config);
         self.config.store(Arc::new(config));
     }
 
@@ -327,12 +351,14 @@ impl App {
             pool.stop();
             drop(watchers);
         });
-        self.tasks.stop(TASK_GRACE).await;
         if tokio::time::timeout(THREAD_GRACE, stopping).await.is_err() {
             tracing::warn!("a probe or its folder does not let go: left behind");
         }
         let at = jiff::Timestamp::now();
         self.hub.handle(Event::Stopped { at, message: format!("{VERSION} stopped: {why}") });
+        // The masters hear of it with our last word.
+        self.links.stop().await;
+        self.tasks.stop(TASK_GRACE).await;
         let store = self.store.clone();
         match tokio::task::spawn_blocking(move || store.close(STORE_GRACE)).await {
             Ok(Ok(())) => tracing::info!("stopped: {why}"),

@@ -21,6 +21,7 @@ use crate::{
         catalog::SELF_PROBE,
         pool::{Counters, Pool},
     },
+    push::client::Clients,
     status::Status,
     store::{Health, Store},
     tree::{Event, ProbeName, ProbeResult},
@@ -81,15 +82,22 @@ pub struct OwnProbe {
     store: Store,
     pool: Arc<Pool>,
     trouble: Trouble,
+    clients: Arc<Clients>,
     name: ProbeName,
     told: Option<(Instant, Status, String)>,
     late: Option<(Instant, Duration)>,
 }
 
 impl OwnProbe {
-    pub(super) fn new(hub: Arc<Hub>, store: Store, pool: Arc<Pool>, trouble: Trouble) -> OwnProbe {
+    pub(super) fn new(
+        hub: Arc<Hub>,
+        store: Store,
+        pool: Arc<Pool>,
+        trouble: Trouble,
+        clients: Arc<Clients>,
+    ) -> OwnProbe {
         let name = ProbeName::new(SELF_PROBE).expect("a plain word");
-        OwnProbe { hub, store, pool, trouble, name, told: None, late: None }
+        OwnProbe { hub, store, pool, trouble, clients, name, told: None, late: None }
     }
 
     /// The worst lateness of the last minutes, so that a probe that is late each minute is one warning
@@ -116,7 +124,8 @@ impl OwnProbe {
             }
         }
         counters.worst_late = self.worst_late(counters.worst_late);
-        let (status, message) = judge(&counters, &health, &self.trouble.get());
+        let (status, message) =
+            judge(&counters, &health, &self.trouble.get(), self.clients.troubles());
         let same = self.told.as_ref().is_some_and(|(at, was, said)| {
             at.elapsed() < EVERY && *was == status && *said == message
         });
@@ -142,7 +151,12 @@ impl OwnProbe {
 }
 
 /// The worst thing decides the status; all of them are said.
-fn judge(counters: &Counters, health: &Health, around: &Surroundings) -> (Status, String) {
+fn judge(
+    counters: &Counters,
+    health: &Health,
+    around: &Surroundings,
+    push: Vec<String>,
+) -> (Status, String) {
     let mut found: Vec<(Status, String)> = Vec::new();
     if let Some(problem) = &health.problem {
         let waiting = match health.waiting {
@@ -155,6 +169,7 @@ fn judge(counters: &Counters, health: &Health, around: &Surroundings) -> (Status
     found.extend(health.notes.iter().map(|note| (note.status, format!("database: {}", note.text))));
     found.extend(around.probes.clone().map(|problem| (Status::CRIT, problem)));
     found.extend(around.config.clone().map(|problem| (Status::WARN, problem)));
+    found.extend(push.into_iter().map(|problem| (Status::WARN, problem)));
     if counters.undead > 0 {
         let message = format!("{} probes do not die even of SIGKILL", counters.undead);
         found.push((Status::WARN, message));

@@ -117,6 +117,9 @@ async fn serve(loaded: config::Loaded, log: Log) -> Result<ExitCode> {
         let scheme = if http.ssl_enabled { "https" } else { "http" };
         tracing::info!("listening on {scheme}://{address}/");
     }
+    if let Some(address) = app.push_address() {
+        tracing::info!("taking push clients on {address}");
+    }
     let why = loop {
         tokio::select! {
             _ = interrupt.recv() => break "interrupted (SIGINT)",

@@ -24,3 +24,8 @@ fn nonce() -> Nonce {
     SystemRandom::new().fill(&mut nonce).expect("the system gives random numbers");
     nonce
 }
+
+/// A pause around `ms` milliseconds, so that many who are told to wait do not come back together.
+fn client_pause(ms: u32) -> u32 {
+    ms / 2 + client::anywhere_within(std::time::Duration::from_millis(ms.into())).as_millis() as u32
+}

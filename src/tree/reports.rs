@@ -230,12 +230,12 @@ impl Probes {
     ) {
         let known = &mut record.host.probes;
         if self.complete {
-            let said: std::collections::BTreeSet<&ProbeName> =
-                self.probes
-                    .iter()
-                    .map(|probe| &probe.result.name)
-                    .chain(self.ran.iter().map(|(name, _)| name))
-                    .collect();
+            let said: std::collections::BTreeSet<&ProbeName> = self
+                .probes
+                .iter()
+                .map(|probe| &probe.result.name)
+                .chain(self.ran.iter().map(|(name, _)| name))
+                .collect();
             known.retain(|name, probe| {
                 let stays = said.contains(name);
                 if !stays {

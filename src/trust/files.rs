@@ -145,3 +145,8 @@ mod tests {
         assert!(matches!(error, BadCertificate::Read { .. }), "{error:?}");
     }
 }
+
+/// A certificate in PEM form.
+pub fn certificate_pem(certificate: &CertificateDer<'_>) -> String {
+    pem("CERTIFICATE", certificate)
+}

@@ -33,6 +33,8 @@ pub enum BadPeer {
     Unreadable,
     #[error("the certificate does not name one instance as `urn:uuid:…` and nothing else")]
     Name,
+    #[error("it did not prove that it holds the key of its certificate")]
+    Unproved,
     #[error("the certificate is valid only later or no longer; is the clock right?")]
     Date,
     #[error("the certificate is not one of this push server's clients: {0}")]

@@ -42,7 +42,7 @@ pub use self::{
 use crate::{
     config::PushServer,
     hub::Hub,
-    store::Admission,
+    store::{Admission, Store},
     trust::{Ca, ClientIdentity, Fingerprint, Signed},
 };
 
@@ -161,7 +161,7 @@ pub struct CannotOpen {
 pub struct Authority {
     ca: Arc<Ca>,
     /// Who is bound to which key, and the join tokens.
-    store: Admission,
+    admission: Admission,
     hub: Arc<Hub>,
     /// The name of the file, for messages.
     path: PathBuf,
@@ -189,7 +189,7 @@ impl Authority {
     pub fn open(
         settings: &PushServer,
         ca: Arc<Ca>,
-        store: Admission,
+        store: &Store,
         hub: Arc<Hub>,
     ) -> Result<Arc<Authority>, CannotOpen> {
         let path = settings.allowed_clients_file.clone();
@@ -203,7 +203,7 @@ impl Authority {
         let authority = Authority {
             own: hub.read(|tree| tree.me().uuid),
             ca,
-            store,
+            admission: store.admission(),
             hub,
             path,
             file: Mutex::new(file),

@@ -48,7 +48,7 @@ impl Authority {
     }
 
     /// Reports somebody who must not connect as this client, not too often.
-    pub(super) fn report_refused(&self, uuid: Uuid, message: String) {
+    pub fn report_refused(&self, uuid: Uuid, message: String) {
         if self.news.is_due(uuid, Instant::now()) {
             tracing::warn!("{message}");
             self.hub.handle(Event::Noted { kind: Kind::ClientRefused, message });

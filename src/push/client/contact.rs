@@ -1,7 +1,13 @@
 //! The way to one master: connect, prove who we are or ask to be admitted, report; and come back when it
 //! ends, for ever.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use rustls_pki_types::{CertificateDer, ServerName};
 use thiserror::Error;
@@ -23,8 +29,8 @@ use crate::{
         channel::{self, MasterClient, deadline},
         greeting::{self, GREETING_LIMIT, Unacquainted},
         hello::{
-            Answer, Enrol, Hello, Introduction, Login, Nonce, Opening, PlainIdentity, Role,
-            WAITING_EVERY, challenge, receive, send,
+            Answer, Enrol, Hello, Introduction, Login, Opening, PlainIdentity, Role, WAITING_EVERY,
+            challenge, receive, send,
         },
         transport::Traffic,
     },
@@ -84,8 +90,6 @@ enum Outcome {
     Ended(Ending),
     /// There is a certificate now.
     Enrolled,
-    /// Told to leave while we waited.
-    Left,
 }
 
 /// One master and how to reach it.
@@ -100,6 +104,8 @@ pub(super) struct Contact {
     tls: Option<(Arc<ClientConfig>, Vec<CertificateDer<'static>>)>,
     /// The master does not take our certificate: ask to be admitted anew.
     rejected: bool,
+    /// There is a session, which obeys orders itself.
+    in_session: Arc<AtomicBool>,
 }
 
 impl Contact {
@@ -119,6 +125,7 @@ impl Contact {
             pace: Pace::default(),
             tls: None,
             rejected: false,
+            in_session: Arc::default(),
         }
     }
 
@@ -131,21 +138,29 @@ impl Contact {
             );
         }
         loop {
+            let in_session = Arc::new(AtomicBool::new(false));
+            self.in_session = in_session.clone();
             let attempt = self.attempt(orders.clone());
             let outcome = tokio::select! {
                 outcome = attempt => outcome,
                 // A session takes leave by itself; everything before it can simply be dropped.
-                () = ordered_before_session(&mut orders) => return,
+                () = ordered_before_session(&mut orders, &in_session) => return,
             };
             let pause = match outcome {
-                Ok(Outcome::Left | Outcome::Ended(Ending::Left)) => return,
+                Ok(Outcome::Ended(Ending::Left)) => return,
                 Ok(Outcome::Enrolled) => Duration::ZERO,
                 Ok(Outcome::Ended(Ending::Lost(why))) => {
-                    self.trouble(format!("the connection to the master {} broke: {why}", self.master));
+                    self.trouble(format!(
+                        "the connection to the master {} broke: {why}",
+                        self.master
+                    ));
                     self.pace.after_loss()
                 }
                 Ok(Outcome::Ended(Ending::Closed(farewell))) => {
-                    self.trouble(format!("the master {} sent us away: {}", self.master, farewell.why));
+                    self.trouble(format!(
+                        "the master {} sent us away: {}",
+                        self.master, farewell.why
+                    ));
                     match farewell.retry {
                         Some(within) => {
                             super::pace::anywhere_within(Duration::from_millis(within.into()))
@@ -199,8 +214,7 @@ impl Contact {
         }
         let stream = self.secure(stream, &mut credentials).await?;
         let mut stream = Box::pin(stream);
-        let version = greeting::greet(&mut stream).await?;
-        let _ = version;
+        greeting::greet(&mut stream).await?;
         let introduction: Introduction = receive(&mut stream, GREETING_LIMIT).await?;
         self.acquainted(stream, introduction, credentials, None, orders).await
     }
@@ -291,7 +305,7 @@ impl Contact {
         let authority = CertificateDer::from(certificate.clone());
         let uuid = self.reporter.uuid;
         let (server, theirs) = (introduction.uuid, introduction.nonce);
-        let signed = challenge(Role::Server, uuid, server, &ours, &theirs, version);
+        let signed = challenge(Role::Server, Uuid::nil(), server, &ours, &theirs, version);
         if !verify_signature(&authority, &signed, proof) {
             return Err(untrusted("its proof of who it is, is false".to_owned()));
         }
@@ -316,9 +330,14 @@ impl Contact {
         }
         let identity = credentials.certificate.as_ref().map(|certificate| PlainIdentity {
             chain: certificate.chain.iter().map(|one| one.to_vec()).collect(),
-            proof: credentials
-                .key
-                .sign(&challenge(Role::Client, uuid, server, &ours, &theirs, version)),
+            proof: credentials.key.sign(&challenge(
+                Role::Client,
+                uuid,
+                server,
+                &ours,
+                &theirs,
+                version,
+            )),
         });
         self.acquainted(stream, introduction, credentials, identity, orders).await
     }
@@ -364,6 +383,7 @@ impl Contact {
         send(&mut stream, &Hello::Report(login)).await?;
         match receive(&mut stream, GREETING_LIMIT).await? {
             Answer::Welcome { position, heartbeat_ms, return_ms, .. } => {
+                self.in_session.store(true, Ordering::Relaxed);
                 self.pace.met(return_ms);
                 self.troubles.set(&self.master, None);
                 tracing::info!("reporting to the master {} ({})", self.master, introduction.name);
@@ -372,10 +392,10 @@ impl Contact {
                 let meeting = Meeting { master: introduction.uuid, name, position, heartbeat };
                 Ok(Outcome::Ended(self.session(stream, meeting, credentials, orders).await))
             }
-            Answer::Refused { why, retry } => {
-                // The next attempt asks to be admitted, so that an operator sees us again.
-                self.rejected = retry;
-                Err(NoSession::Refused { why, retry })
+            Answer::Unknown { why } => {
+                // So that an operator sees us again.
+                self.rejected = true;
+                Err(NoSession::Refused { why, retry: true })
             }
             other => Err(unexpected(other)),
         }
@@ -392,7 +412,11 @@ impl Contact {
             match receive(&mut stream, WAITING_LIMIT).await? {
                 Answer::Granted { certificate } => {
                     blocking(move || credentials.keep(&certificate)).await?;
-                    tracing::info!("admitted by the master {} ({})", self.master, introduction.name);
+                    tracing::info!(
+                        "admitted by the master {} ({})",
+                        self.master,
+                        introduction.name
+                    );
                     self.troubles.set(&self.master, None);
                     self.rejected = false;
                     return Ok(Outcome::Enrolled);
@@ -418,7 +442,8 @@ impl Contact {
         credentials: Credentials,
         orders: watch::Receiver<Order>,
     ) -> Ending {
-        let (told, mut farewell) = watch::channel(None);
+        let (told, farewell) = watch::channel(None);
+        let mut dismissed = farewell.clone();
         let traffic = Arc::new(Traffic::default());
         let (client, driver) = channel::connect(stream, Told(told), traffic);
         let Meeting { master, name, position, heartbeat } = meeting;
@@ -436,7 +461,7 @@ impl Contact {
                     let why = ended.err().map(|ended| ended.to_string());
                     return Ending::Lost(why.unwrap_or_else(|| "the master closed it".to_owned()));
                 }
-                Ok(_) = farewell.wait_for(Option::is_some) => {
+                Ok(_) = dismissed.wait_for(Option::is_some) => {
                     if let Some(farewell) = farewell.borrow().clone() {
                         return Ending::Closed(farewell);
                     }
@@ -486,9 +511,11 @@ async fn renew(client: MasterClient, mut credentials: Credentials, reporter: Rep
 }
 
 /// Waits for an order that ends us, unless a session is there to obey it: that one takes leave first.
-async fn ordered_before_session(orders: &mut watch::Receiver<Order>) {
+async fn ordered_before_session(orders: &mut watch::Receiver<Order>, in_session: &AtomicBool) {
     ordered(orders).await;
-    sleep(super::LEAVE_LIMIT).await;
+    if in_session.load(Ordering::Relaxed) {
+        std::future::pending::<()>().await;
+    }
 }
 
 async fn ordered(orders: &mut watch::Receiver<Order>) {
@@ -504,7 +531,8 @@ fn check_fingerprint(
     if expected.is_empty() || shown.iter().any(|shown| expected.contains(shown)) {
         return Ok(());
     }
-    let list = |of: &[Fingerprint]| of.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let list =
+        |of: &[Fingerprint]| of.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let why = format!(
         "its authority has the SHA-256 {}, and {} is expected (CaFingerprint or the join token); \
          somebody may be in between",
@@ -545,11 +573,11 @@ fn causes(error: &dyn std::error::Error) -> String {
     text
 }
 
-async fn blocking<T: Send + 'static, E: From<BadCredentials>>(
+async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, BadCredentials> + Send + 'static,
-) -> Result<T, E> {
+) -> Result<T, BadCredentials> {
     match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done.map_err(E::from),
+        Ok(done) => done,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }

@@ -64,17 +64,18 @@ impl Credentials {
         let authority_path = own(&settings.ssl_cert);
         let key = ClientKey::load_or_make(&beside(&settings.uuid_sig, ".key"))?;
         let certificate = usable(&certificate_path, &key, uuid);
-        let authority = match std::fs::read(&authority_path) {
-            Ok(text) => Some(authorities(&text).map_err(|why| BadCredentials::Authority {
-                path: authority_path.clone(),
-                why,
-            })?),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => {
-                let why = error.to_string();
-                return Err(BadCredentials::Authority { path: authority_path, why });
-            }
-        };
+        let authority =
+            match std::fs::read(&authority_path) {
+                Ok(text) => Some(authorities(&text).map_err(|why| BadCredentials::Authority {
+                    path: authority_path.clone(),
+                    why,
+                })?),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                Err(error) => {
+                    let why = error.to_string();
+                    return Err(BadCredentials::Authority { path: authority_path, why });
+                }
+            };
         Ok(Credentials { uuid, certificate_path, authority_path, key, certificate, authority })
     }
 
@@ -107,7 +108,8 @@ impl Credentials {
         let path = &self.certificate_path;
         // The original kept a signature of its own under this name.
         let is_foreign = matches!(ClientCertificate::load(path), Ok(None)) && path.exists();
-        let kept = if is_foreign { std::fs::rename(path, beside(path, ".original")) } else { Ok(()) };
+        let kept =
+            if is_foreign { std::fs::rename(path, beside(path, ".original")) } else { Ok(()) };
         kept.and_then(|()| trust::write(path, pem.as_bytes(), Readers::Owner, Existing::Replace))
             .map_err(|source| BadCredentials::Write { path: path.clone(), source })?;
         self.certificate = Some(certificate);

@@ -43,8 +43,6 @@ pub struct Batch {
     pub entries: Vec<wire::Entry>,
     /// The id up to which the master has everything when it has taken them.
     pub position: Option<u64>,
-    /// There may be more.
-    pub more: bool,
 }
 
 impl Cursor {
@@ -97,7 +95,7 @@ impl Cursor {
             None => {
                 let first = self.hub.oldest_recent_id();
                 self.missing(position, first);
-                Ok(Batch { position: Some(first - 1), more: true, ..Batch::default() })
+                Ok(Batch { position: Some(first - 1), ..Batch::default() })
             }
         }
     }
@@ -123,8 +121,7 @@ fn batch<'entry>(position: u64, entries: impl Iterator<Item = &'entry Entry>) ->
         last = entry.id;
         told.push(wire::Entry::from(entry));
     }
-    let more = told.len() >= BATCH_ENTRIES;
-    Batch { entries: told, position: (last != position).then_some(last), more }
+    Batch { entries: told, position: (last != position).then_some(last) }
 }
 
 async fn blocking<T: Send + 'static>(

@@ -29,6 +29,7 @@ pub use account::{Part, full, parts_of};
 pub use contact::Stream;
 pub use credentials::{BadCredentials, Credentials};
 pub use journal::Past;
+pub(super) use pace::anywhere_within;
 pub use session::{Ending, Session, Told};
 
 use super::protocol::wire::Parting;
@@ -116,16 +117,21 @@ impl Clients {
             same && !client.task.is_finished()
         });
         for (number, master) in wanted.iter().enumerate() {
-            running.entry(master.clone()).or_insert_with(|| {
-                self.start(master.clone(), number == 0, settings.clone())
-            });
+            running
+                .entry(master.clone())
+                .or_insert_with(|| self.start(master.clone(), number == 0, settings.clone()));
         }
     }
 
     fn start(&self, master: Endpoint, first: bool, settings: PushClient) -> Client {
         let (order, orders) = watch::channel(Order::Work);
-        let contact =
-            Contact::new(self.reporter.clone(), master, first, settings.clone(), self.troubles.clone());
+        let contact = Contact::new(
+            self.reporter.clone(),
+            master,
+            first,
+            settings.clone(),
+            self.troubles.clone(),
+        );
         let task = tokio::spawn(contact.run(orders));
         Client { settings, first, order, task }
     }

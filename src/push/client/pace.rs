@@ -48,7 +48,11 @@ impl Pace {
 
     /// The pause after a refusal. `retry`: trying again soon makes sense.
     pub fn after_refusal(&mut self, retry: bool) -> Duration {
-        if retry { self.after_failure() } else { REFUSED_PAUSE / 2 + anywhere_within(REFUSED_PAUSE) }
+        if retry {
+            self.after_failure()
+        } else {
+            REFUSED_PAUSE / 2 + anywhere_within(REFUSED_PAUSE)
+        }
     }
 }
 

@@ -69,9 +69,10 @@ impl Account {
         let uuid = self.uuid;
         let account = move || -> Result<tree::Account, BadNews> {
             let probes = self.probes.into_iter().map(|probe| probe.checked(pool, now));
-            let ran = self.ran.iter().map(|(name, at)| {
-                Ok((name_of(pool, name)?, time("the time of a run", *at, now)?))
-            });
+            let ran = self
+                .ran
+                .iter()
+                .map(|(name, at)| Ok((name_of(pool, name)?, time("the time of a run", *at, now)?)));
             let gone = self.gone.iter().map(|name| name_of(pool, name));
             Ok(tree::Account {
                 uuid,

@@ -15,9 +15,7 @@ use std::{
 };
 
 use futures_util::{
-    FutureExt, Sink, Stream, StreamExt,
-    future::CatchUnwind,
-    stream::FuturesUnordered,
+    FutureExt, Sink, Stream, StreamExt, future::CatchUnwind, stream::FuturesUnordered,
     task::AtomicWaker,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -168,8 +166,7 @@ where
     poll_fn(|cx| driver.poll(cx)).await
 }
 
-impl<S, Req, Resp, CallReq, CallResp, Start, F>
-    Driver<S, Req, Resp, CallReq, CallResp, Start, F>
+impl<S, Req, Resp, CallReq, CallResp, Start, F> Driver<S, Req, Resp, CallReq, CallResp, Start, F>
 where
     S: AsyncRead + AsyncWrite + Unpin,
     Req: DeserializeOwned,
@@ -337,9 +334,7 @@ fn encode_call<Req: Serialize, Resp: Serialize>(
 }
 
 /// An answer that is too long fails alone: the caller gets the reason instead.
-fn encode_answer<Req: Serialize, Resp: Serialize>(
-    response: Response<Resp>,
-) -> io::Result<Vec<u8>> {
+fn encode_answer<Req: Serialize, Resp: Serialize>(response: Response<Resp>) -> io::Result<Vec<u8>> {
     let id = response.request_id;
     let answer = response.message.map_err(|error| error.detail);
     let whole = codec::encode(&Frame::<Req, Resp>::Response { id, answer }, MAX_FRAME_BYTES);

@@ -54,9 +54,7 @@ fn said(text: &str) -> String {
 }
 
 /// Greets a server. Returns the version to speak.
-pub async fn greet<S: AsyncRead + AsyncWrite + Unpin>(
-    stream: &mut S,
-) -> Result<u16, Unacquainted> {
+pub async fn greet<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) -> Result<u16, Unacquainted> {
     let mut offer = [0; 8];
     offer[..4].copy_from_slice(&MAGIC);
     offer[4..6].copy_from_slice(&LOWEST_VERSION.to_be_bytes());
@@ -77,7 +75,8 @@ pub async fn greet<S: AsyncRead + AsyncWrite + Unpin>(
         stream.read_exact(&mut text).await.map_err(failed)?;
         Ok((chosen, lowest, highest, printable(&String::from_utf8_lossy(&text))))
     };
-    let hint = "; an original Wigo stays silent: it has another protocol and must be replaced first";
+    let hint =
+        "; an original Wigo stays silent: it has another protocol and must be replaced first";
     let (chosen, lowest, highest, text) = within(GREETING_LIMIT, WHAT, hint, exchange).await?;
     match chosen {
         0 => Err(mismatch(lowest, highest, text)),
@@ -149,9 +148,11 @@ fn guess(first: [u8; 4]) -> String {
                                       same on both sides"
             .to_owned(),
         // A gob stream begins with the description of a type: length, then a negative type id.
-        [_, 0xff, 0x81, _] => "it looks like an original Wigo, which has another protocol; replace \
+        [_, 0xff, 0x81, _] => {
+            "it looks like an original Wigo, which has another protocol; replace \
                                it first, or pull from it with [RemoteWigos]"
-            .to_owned(),
+                .to_owned()
+        }
         [b'G', b'E', b'T', b' ']
         | [b'H', b'E', b'A', b'D']
         | [b'P', b'O', b'S', b'T']

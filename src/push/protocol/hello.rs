@@ -130,6 +130,8 @@ pub enum Answer {
     Busy { retry_ms: u32 },
     /// No, and whether asking again later makes sense.
     Refused { why: String, retry: bool },
+    /// The client's certificate is not accepted any more: it may ask to be admitted anew.
+    Unknown { why: String },
 }
 
 /// Who signs a challenge. Keeps the proof of one from being shown as that of the other.
@@ -207,7 +209,7 @@ impl Message for Answer {
 
     fn flaw(&self) -> Option<String> {
         match self {
-            Answer::Refused { why, .. } => flaw_of([("reason", why)]),
+            Answer::Refused { why, .. } | Answer::Unknown { why } => flaw_of([("reason", why)]),
             _ => None,
         }
     }

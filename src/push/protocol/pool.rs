@@ -75,10 +75,7 @@ mod tests {
     fn equal_texts_are_one_in_memory() {
         let pool = Pool::default();
         let same = |a: &str, b: &str| std::ptr::eq(a, b);
-        assert!(same(
-            pool.name("load").unwrap().as_str(),
-            pool.name("load").unwrap().as_str()
-        ));
+        assert!(same(pool.name("load").unwrap().as_str(), pool.name("load").unwrap().as_str()));
         let json = |text: &str| pool.json(text, Json::parse);
         assert!(same(json("[1]").unwrap().as_str(), json("[1]").unwrap().as_str()));
         assert!(same(json("null").unwrap().as_str(), Json::null().as_str()));

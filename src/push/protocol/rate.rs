@@ -80,9 +80,8 @@ impl Rate {
         let now = Instant::now();
         let seconds = (now - self.filled).as_secs_f64();
         self.filled = now;
-        let more = |level: f64, rate: u32, most: u32| {
-            (level + seconds * f64::from(rate)).min(most.into())
-        };
+        let more =
+            |level: f64, rate: u32, most: u32| (level + seconds * f64::from(rate)).min(most.into());
         self.messages = more(self.messages, MAX_MESSAGES_PER_SECOND, MESSAGE_BURST);
         self.bytes = more(self.bytes, MAX_BYTES_PER_SECOND, BYTE_BURST);
     }

@@ -44,7 +44,9 @@ pub enum Receipt {
     /// Something is missing: send a full account.
     Resync,
     /// The report was taken, the entries were not: send them again after this many milliseconds.
-    Slow { pause_ms: u32 },
+    Slow {
+        pause_ms: u32,
+    },
 }
 
 /// Why an agent ends a connection.

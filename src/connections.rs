@@ -6,17 +6,14 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// Connections at once.
-pub const MAX_CONNECTIONS: usize = 4_096;
-/// Connections at once from one address. Not counted for loopback, where all proxied callers come from.
-pub const MAX_PER_ADDRESS: usize = 64;
-
 /// Counts the connections that are open.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Connections(Arc<Mutex<Counts>>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Counts {
+    max_total: usize,
+    max_per_address: usize,
     total: usize,
     by_address: HashMap<IpAddr, usize>,
 }
@@ -29,6 +26,18 @@ pub struct Admitted {
 }
 
 impl Connections {
+    /// At most `max_total` at once, and `max_per_address` from one address; those from loopback, where
+    /// all proxied callers come from, only count in the total.
+    pub fn new(max_total: usize, max_per_address: usize) -> Connections {
+        let by_address = HashMap::new();
+        Connections(Arc::new(Mutex::new(Counts {
+            max_total,
+            max_per_address,
+            total: 0,
+            by_address,
+        })))
+    }
+
     fn counts(&self) -> MutexGuard<'_, Counts> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -38,8 +47,8 @@ impl Connections {
         let address = caller(address);
         let mut counts = self.counts();
         let of_address = counts.by_address.get(&address).copied().unwrap_or(0);
-        let too_many = of_address >= MAX_PER_ADDRESS && !address.is_loopback();
-        if counts.total >= MAX_CONNECTIONS || too_many {
+        let too_many = of_address >= counts.max_per_address && !address.is_loopback();
+        if counts.total >= counts.max_total || too_many {
             return None;
         }
         counts.total += 1;
@@ -76,9 +85,11 @@ impl Drop for Admitted {
 mod tests {
     use super::*;
 
+    const MAX_PER_ADDRESS: usize = 64;
+
     #[test]
     fn one_address_cannot_take_all_connections() {
-        let connections = Connections::default();
+        let connections = Connections::new(1_000, MAX_PER_ADDRESS);
         let address: IpAddr = "192.0.2.1".parse().unwrap();
         let mapped: IpAddr = "::ffff:192.0.2.1".parse().unwrap();
         let mut held: Vec<_> =
@@ -101,10 +112,10 @@ mod tests {
 
     #[test]
     fn loopback_is_limited_by_the_total_alone() {
-        let connections = Connections::default();
+        let connections = Connections::new(1_000, MAX_PER_ADDRESS);
         let loopback: IpAddr = "127.0.0.1".parse().unwrap();
         let held: Vec<_> =
-            (0..MAX_CONNECTIONS).map(|_| connections.admit(loopback).unwrap()).collect();
+            (0..1_000).map(|_| connections.admit(loopback).unwrap()).collect();
         assert!(connections.admit(loopback).is_none());
         drop(held);
     }

@@ -1,0 +1,448 @@
+//! One connection from its first byte to its end.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use rustls_pki_types::CertificateDer;
+use thiserror::Error;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    sync::{oneshot, watch},
+    time::{Instant, sleep, sleep_until, timeout},
+};
+use tokio_rustls::TlsAcceptor;
+use uuid::Uuid;
+
+use super::{
+    Host,
+    live::Close,
+    session::{Over, Session},
+};
+use crate::{
+    connections::Admitted,
+    push::{
+        authority::{Decision, EnrolRequest, Enrolment, Refusal},
+        nonce,
+        protocol::{
+            channel::{self, AgentLink, deadline},
+            greeting::{self, GREETING_LIMIT, Unacquainted},
+            hello::{
+                Answer, Enrol, Hello, Introduction, Login, Nonce, Opening, Role, WAITING_EVERY,
+                challenge, receive, send,
+            },
+            wire::Farewell,
+        },
+    },
+    task::Stop,
+    tree::{Contact, Event, Parting},
+    trust::{BadPeer, ClientIdentity, Signed, verify_signature},
+};
+
+/// For the TLS handshake.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
+/// From the first byte until it is known who connects.
+const ACQUAINTANCE_LIMIT: Duration = Duration::from_secs(15);
+/// How long a client may wait on one connection to be admitted; then it has to ask again.
+const WAITING_LIMIT: Duration = Duration::from_secs(3600);
+/// How long the connection of a client has to answer when the same client connects once more.
+const STILL_THERE_LIMIT: Duration = Duration::from_secs(2);
+/// For a client to be told why its connection ends.
+const FAREWELL_LIMIT: Duration = Duration::from_secs(1);
+/// The shortest time between two signs of life that is asked for.
+const SHORTEST_HEARTBEAT: Duration = Duration::from_millis(200);
+/// A client is silent when it has missed its sign of life by this much, or by a fifth of its interval.
+const SILENCE_MARGIN: Duration = Duration::from_secs(4);
+/// How many clients may come back in a millisecond after all were cut off: what two cores can take.
+const RETURNS_PER_MS: usize = 1;
+/// Clients come back within this, however few they are, in milliseconds.
+const SHORTEST_RETURN_MS: u32 = 200;
+/// …and however many, in milliseconds.
+const LONGEST_RETURN_MS: u32 = 30_000;
+
+/// Why a connection did not become a session.
+#[derive(Debug, Error)]
+enum NoSession {
+    #[error("the TLS handshake failed: {0}")]
+    Tls(std::io::Error),
+    #[error("the TLS handshake took longer than {} s", HANDSHAKE_LIMIT.as_secs())]
+    TlsSlow,
+    #[error("it did not say who it is within {} s", ACQUAINTANCE_LIMIT.as_secs())]
+    Slow,
+    #[error("{0}")]
+    Hello(#[from] Unacquainted),
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// Serves one connection.
+pub(super) async fn serve(
+    stream: TcpStream,
+    address: SocketAddr,
+    host: Arc<Host>,
+    stranger: Admitted,
+    stop: Stop,
+) {
+    let _ = stream.set_nodelay(true);
+    let served = async {
+        if !host.encrypted {
+            return acquainted(stream, address, None, &host, stranger, stop).await;
+        }
+        let acceptor = TlsAcceptor::from(host.ca.server_config());
+        let stream = timeout(HANDSHAKE_LIMIT, acceptor.accept(stream))
+            .await
+            .map_err(|_| NoSession::TlsSlow)?
+            .map_err(NoSession::Tls)?;
+        let chain = stream.get_ref().1.peer_certificates().map(<[_]>::to_vec);
+        acquainted(Box::pin(stream), address, Some(chain), &host, stranger, stop).await
+    };
+    if let Err(error) = served.await {
+        // Scanners and accidents: the port is open to everybody.
+        tracing::info!("push connection from {address} ended: {error}");
+    }
+}
+
+/// What the client has to show: `None` without TLS.
+type Shown = Option<Option<Vec<CertificateDer<'static>>>>;
+
+async fn acquainted<S>(
+    mut stream: S,
+    address: SocketAddr,
+    shown: Shown,
+    host: &Arc<Host>,
+    stranger: Admitted,
+    mut stop: Stop,
+) -> Result<(), NoSession>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let until = timeout(ACQUAINTANCE_LIMIT, who(&mut stream, shown, host));
+    let (hello, identity) = tokio::select! {
+        acquainted = until => acquainted.map_err(|_| NoSession::Slow)??,
+        () = stop.wait() => return Ok(()),
+    };
+    match hello {
+        Hello::Enrol(enrol) => {
+            let waiting = timeout(WAITING_LIMIT, enrolling(&mut stream, enrol, address, host));
+            tokio::select! {
+                done = waiting => done.unwrap_or(Ok(())),
+                () = stop.wait() => Ok(()),
+            }
+        }
+        Hello::Report(login) => {
+            let identity = match identity {
+                Ok(identity) if identity.uuid == login.uuid => identity,
+                Ok(identity) => {
+                    let why = format!(
+                        "its certificate is that of {}, and it says that it is {}",
+                        identity.uuid, login.uuid
+                    );
+                    host.authority.report_refused(identity.uuid, format!("Client refused: {why}"));
+                    return refuse(&mut stream, why, false).await;
+                }
+                Err(why) => return unknown(&mut stream, why.to_string()).await,
+            };
+            logged_in(stream, login, identity, address, host, stranger, stop).await
+        }
+    }
+}
+
+/// Asks who it is.
+async fn who<S>(
+    stream: &mut S,
+    shown: Shown,
+    host: &Host,
+) -> Result<(Hello, Result<ClientIdentity, BadPeer>), NoSession>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let version = greeting::answer(stream).await?;
+    let ours = nonce();
+    let theirs = match shown {
+        Some(_) => None,
+        None => Some(receive::<_, Opening>(stream, GREETING_LIMIT).await?.nonce),
+    };
+    // Who is to prove something to a client has to know which one: its uuid comes with the hello, so the
+    // server's proof is made for any.
+    let name = host.hub.read(|tree| tree.me().host.name.clone());
+    let mut introduction = Introduction {
+        uuid: host.uuid,
+        name,
+        version: host.version.to_owned(),
+        nonce: ours,
+        certificate: None,
+        proof: None,
+    };
+    if let Some(theirs) = &theirs {
+        let signed = challenge(Role::Server, Uuid::nil(), host.uuid, theirs, &ours, version);
+        introduction.certificate = Some(host.ca.certificate_der().to_vec());
+        introduction.proof = Some(host.ca.sign(&signed));
+    }
+    send(stream, &introduction).await?;
+    let hello: Hello = receive(stream, GREETING_LIMIT).await?;
+    let now = std::time::SystemTime::now();
+    let identity = match (shown, &theirs) {
+        (Some(Some(chain)), _) => host.ca.verify_client(&chain, now),
+        (None, Some(theirs)) => proved(&hello, theirs, &ours, version, host),
+        _ => Err(BadPeer::Missing),
+    };
+    Ok((hello, identity))
+}
+
+/// Who a client without TLS is, if it has proved it.
+fn proved(
+    hello: &Hello,
+    theirs: &Nonce,
+    ours: &Nonce,
+    version: u16,
+    host: &Host,
+) -> Result<ClientIdentity, BadPeer> {
+    let Hello::Report(Login { identity: Some(shown), uuid, .. }) = hello else {
+        return Err(BadPeer::Missing);
+    };
+    let chain: Vec<CertificateDer<'_>> =
+        shown.chain.iter().map(|one| CertificateDer::from(one.as_slice())).collect();
+    let identity = host.ca.verify_client(&chain, std::time::SystemTime::now())?;
+    let signed = challenge(Role::Client, *uuid, host.uuid, theirs, ours, version);
+    match chain.first().is_some_and(|leaf| verify_signature(leaf, &signed, &shown.proof)) {
+        true => Ok(identity),
+        false => Err(BadPeer::Unproved),
+    }
+}
+
+async fn refuse<S: AsyncWrite + Unpin>(
+    stream: &mut S,
+    why: String,
+    retry: bool,
+) -> Result<(), NoSession> {
+    send(stream, &Answer::Refused { why: why.clone(), retry }).await?;
+    Err(NoSession::Refused(why))
+}
+
+async fn unknown<S: AsyncWrite + Unpin>(stream: &mut S, why: String) -> Result<(), NoSession> {
+    send(stream, &Answer::Unknown { why: why.clone() }).await?;
+    Err(NoSession::Refused(why))
+}
+
+/// A client wants to be admitted.
+async fn enrolling<S>(
+    stream: &mut S,
+    enrol: Enrol,
+    address: SocketAddr,
+    host: &Host,
+) -> Result<(), NoSession>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let Enrol { uuid, version, host: name, group, csr, token } = enrol;
+    let request =
+        EnrolRequest { uuid, host: name, group, version, csr, token, address: address.ip() };
+    let (key, mut decision) = match host.authority.enrol(request).await {
+        Enrolment::Granted(signed) => return granted(stream, signed).await,
+        Enrolment::Refused(Refusal { why, retry }) => return refuse(stream, why, retry).await,
+        Enrolment::Waiting { key, decision } => (key, decision),
+    };
+    loop {
+        send(stream, &Answer::Waiting { key: *key.as_bytes() }).await?;
+        let decided: Result<Decision, oneshot::error::RecvError> = tokio::select! {
+            decided = &mut decision => decided,
+            // A client that waits has nothing to say: this is its end.
+            _ = tokio::io::AsyncReadExt::read_u8(stream) => return Ok(()),
+            () = sleep(WAITING_EVERY) => continue,
+        };
+        return match decided {
+            Ok(Decision::Granted(signed)) => granted(stream, signed).await,
+            Ok(Decision::Refused(Refusal { why, retry })) => refuse(stream, why, retry).await,
+            Err(_) => refuse(stream, "nobody has decided yet; ask again".to_owned(), true).await,
+        };
+    }
+}
+
+async fn granted<S: AsyncWrite + Unpin>(stream: &mut S, signed: Signed) -> Result<(), NoSession> {
+    Ok(send(stream, &Answer::Granted { certificate: signed.certificate_pem }).await?)
+}
+
+/// A client has proved who it is.
+async fn logged_in<S>(
+    mut stream: S,
+    login: Login,
+    identity: ClientIdentity,
+    address: SocketAddr,
+    host: &Arc<Host>,
+    stranger: Admitted,
+    stop: Stop,
+) -> Result<(), NoSession>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let uuid = identity.uuid;
+    if let Err(Refusal { why, retry: _ }) = host.authority.admit(&identity).await {
+        return unknown(&mut stream, why).await;
+    }
+    let replaces = match host.live.get(uuid) {
+        None => None,
+        Some(held) if is_there(&held.agent).await => {
+            host.authority.report_twice(uuid, address.ip());
+            let why = format!(
+                "a client with the uuid {uuid} is connected already, from {}: a copied machine? \
+                 Remove UuidFile and UuidSig on the copy",
+                held.address
+            );
+            return refuse(&mut stream, why, false).await;
+        }
+        Some(held) => Some(held.number),
+    };
+    let alive = (host.alive_timeout)();
+    let promised = Duration::from_millis(login.heartbeat_ms.into());
+    let heartbeat = promised.min(alive / 3).max(SHORTEST_HEARTBEAT);
+    let silence = (heartbeat + SILENCE_MARGIN.min(heartbeat).max(heartbeat / 5)).min(alive);
+    let clients = host.live.count() / RETURNS_PER_MS;
+    let return_ms = u32::try_from(clients).unwrap_or(LONGEST_RETURN_MS);
+    let welcome = Answer::Welcome {
+        position: host.hub.position(uuid),
+        heartbeat_ms: millis(heartbeat),
+        silence_ms: millis(silence),
+        return_ms: return_ms.clamp(SHORTEST_RETURN_MS, LONGEST_RETURN_MS),
+    };
+    send(&mut stream, &welcome).await?;
+    // It is no stranger any more.
+    drop(stranger);
+    let session = Session::new(host.clone(), identity);
+    let shared = session.shared();
+    let (agent, driver) = channel::accept(stream, session, host.traffic.clone());
+    let Some((number, closed)) = host.live.enter(uuid, address, agent.clone(), replaces) else {
+        return Err(NoSession::Refused("the same client was quicker on another connection".into()));
+    };
+    let contact = Contact::Push { address: address.to_string(), encrypted: host.encrypted };
+    host.hub.handle(Event::Linked {
+        link: uuid,
+        name: login.host.clone(),
+        contact,
+        limit: silence,
+    });
+    let ending = Running { shared, agent, closed, silence, stop };
+    let how = ending.run(driver, &login.host, address).await;
+    if host.live.leave(uuid, number)
+        && let Some(how) = how
+    {
+        host.hub.handle(Event::Parted { link: uuid, how });
+    }
+    Ok(())
+}
+
+fn millis(time: Duration) -> u32 {
+    u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
+}
+
+/// Whether a connection still answers.
+async fn is_there(agent: &AgentLink) -> bool {
+    let asked = agent.client();
+    let ping = asked.ping(deadline(STILL_THERE_LIMIT));
+    matches!(timeout(STILL_THERE_LIMIT, ping).await, Ok(Ok(())))
+}
+
+/// Waits for a value; for ever if nobody is left to give one.
+async fn is_set<T>(receiver: &mut watch::Receiver<Option<T>>) {
+    if receiver.wait_for(Option::is_some).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// A session that runs.
+struct Running {
+    shared: Arc<super::session::Shared>,
+    agent: AgentLink,
+    closed: watch::Receiver<Option<Close>>,
+    silence: Duration,
+    stop: Stop,
+}
+
+impl Running {
+    /// Returns how the client parted; `None` where that does not matter any more.
+    async fn run(
+        mut self,
+        driver: impl Future<Output = Result<(), channel::Ended>>,
+        name: &str,
+        address: SocketAddr,
+    ) -> Option<Parting> {
+        let mut over = self.shared.over.subscribe();
+        let last_word = over.clone();
+        let mut dismissed = self.closed.clone();
+        tokio::pin!(driver);
+        loop {
+            let silent = self.shared.heard() + self.silence;
+            tokio::select! {
+                ended = &mut driver => {
+                    if let Err(ended) = ended {
+                        tracing::info!("push client {name} at {address}: {ended}");
+                    }
+                    // It may have taken leave with its last word.
+                    return match last_word.borrow().clone() {
+                        Some(Over::Left(parting)) => Some(parting),
+                        _ => Some(Parting::Lost),
+                    };
+                }
+                () = is_set(&mut over) => {
+                    return self.over(&last_word, driver, name).await;
+                }
+                () = is_set(&mut dismissed) => {
+                    return self.closed(driver).await;
+                }
+                () = sleep_until(silent) => {
+                    if self.shared.heard() + self.silence <= Instant::now() {
+                        tracing::info!("push client {name} at {address} is silent: closed");
+                        return Some(Parting::Lost);
+                    }
+                }
+                // Ours, not the client's doing.
+                () = self.stop.wait() => return None,
+            }
+        }
+    }
+
+    async fn over(
+        &self,
+        over: &watch::Receiver<Option<Over>>,
+        driver: std::pin::Pin<&mut impl Future<Output = Result<(), channel::Ended>>>,
+        name: &str,
+    ) -> Option<Parting> {
+        let how = over.borrow().clone();
+        match how {
+            Some(Over::Left(parting)) => {
+                // It waits for our answer, and closes then.
+                let _ = timeout(FAREWELL_LIMIT, driver).await;
+                Some(parting)
+            }
+            Some(Over::Nonsense(why)) => {
+                tracing::warn!("push client {name} is cut off: {why}");
+                self.farewell(driver, why).await;
+                Some(Parting::Lost)
+            }
+            None => Some(Parting::Lost),
+        }
+    }
+
+    async fn closed(
+        &self,
+        driver: std::pin::Pin<&mut impl Future<Output = Result<(), channel::Ended>>>,
+    ) -> Option<Parting> {
+        let close = *self.closed.borrow();
+        if close == Some(Close::Revoked) {
+            self.farewell(driver, "it is not allowed any more".to_owned()).await;
+        }
+        None
+    }
+
+    /// Tells the client why, as far as it listens.
+    async fn farewell(
+        &self,
+        driver: std::pin::Pin<&mut impl Future<Output = Result<(), channel::Ended>>>,
+        why: String,
+    ) {
+        let client = self.agent.client();
+        let said = client.close(deadline(FAREWELL_LIMIT), Farewell { why, retry: None });
+        tokio::select! {
+            _ = timeout(FAREWELL_LIMIT, said) => {}
+            _ = driver => {}
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! What a client reports becomes part of the tree.
+
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
+
+use jiff::Timestamp;
+use tarpc::context::Context;
+use tokio::{sync::watch, time::Instant};
+use uuid::Uuid;
+
+use super::{Host, MAX_WAITING_ENTRIES};
+use crate::{
+    push::{
+        client_pause,
+        protocol::{
+            BadNews,
+            channel::Master,
+            wire::{self, News, Receipt},
+        },
+    },
+    tree::{Event, Parting},
+    trust::ClientIdentity,
+};
+
+/// How long a client waits before it tells more of its journal when the disk is behind, in milliseconds.
+const SLOW_PAUSE_MS: u32 = 1_000;
+
+/// The calls of one client.
+#[derive(Clone)]
+pub(super) struct Session(Arc<Shared>);
+
+pub(super) struct Shared {
+    host: Arc<Host>,
+    uuid: Uuid,
+    identity: ClientIdentity,
+    began: Instant,
+    /// Milliseconds after `began` when the client was last heard.
+    heard_ms: AtomicU64,
+    state: Mutex<State>,
+    /// Why the connection has to end, if the client has given a reason.
+    pub over: watch::Sender<Option<Over>>,
+}
+
+/// How the client has ended its connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Over {
+    Left(Parting),
+    /// What it sent made no sense.
+    Nonsense(String),
+}
+
+#[derive(Default)]
+struct State {
+    /// The number of the last message.
+    sequence: u64,
+    /// The tree is without something that the client has reported: it is to begin anew.
+    amiss: bool,
+}
+
+impl Session {
+    pub fn new(host: Arc<Host>, identity: ClientIdentity) -> Session {
+        Session(Arc::new(Shared {
+            host,
+            uuid: identity.uuid,
+            identity,
+            began: Instant::now(),
+            heard_ms: AtomicU64::new(0),
+            state: Mutex::new(State { sequence: 0, amiss: true }),
+            over: watch::channel(None).0,
+        }))
+    }
+
+    pub fn shared(&self) -> Arc<Shared> {
+        self.0.clone()
+    }
+}
+
+impl Shared {
+    /// When the client was last heard.
+    pub fn heard(&self) -> Instant {
+        self.began + std::time::Duration::from_millis(self.heard_ms.load(Ordering::Relaxed))
+    }
+
+    fn report(&self, news: News) -> Receipt {
+        let heard = self.began.elapsed().as_millis() as u64;
+        self.heard_ms.store(heard, Ordering::Relaxed);
+        match self.take(news) {
+            Ok(receipt) => receipt,
+            Err(bad) => {
+                self.over.send_replace(Some(Over::Nonsense(bad.to_string())));
+                Receipt::Resync
+            }
+        }
+    }
+
+    fn take(&self, news: News) -> Result<Receipt, BadNews> {
+        let News { sequence, report, entries, position } = news;
+        let begins = report.as_ref().is_some_and(|report| report.begins);
+        {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let expected = state.sequence + 1;
+            state.amiss = !begins && (state.amiss || sequence != expected);
+            state.sequence = sequence;
+            if state.amiss {
+                return Ok(Receipt::Resync);
+            }
+        }
+        let (hub, pool, link) = (&self.host.hub, &self.host.pool, self.uuid);
+        let now = Timestamp::now();
+        match report {
+            Some(report) => {
+                let report = report.checked(pool, now)?;
+                hub.handle(Event::Reported { link, report, narrate: false });
+            }
+            None => hub.handle(Event::Heard { link }),
+        }
+        let Some(position) = position else { return Ok(Receipt::Taken) };
+        if self.host.pressure.waiting() > MAX_WAITING_ENTRIES {
+            return Ok(Receipt::Slow { pause_ms: client_pause(SLOW_PAUSE_MS) });
+        }
+        let told = entries.into_iter().map(|entry| entry.checked(pool, now));
+        let told: Vec<_> = told.filter_map(Result::transpose).collect::<Result<_, _>>()?;
+        hub.learn(link, told, position);
+        Ok(Receipt::Taken)
+    }
+}
+
+impl Master for Session {
+    async fn report(self, _: Context, news: News) -> Receipt {
+        self.0.report(news)
+    }
+
+    async fn renew(self, _: Context, csr: String) -> Result<String, String> {
+        let signed = self.0.host.authority.renew(&self.0.identity, csr).await;
+        signed.map(|signed| signed.certificate_pem).map_err(|refusal| refusal.why)
+    }
+
+    async fn leave(self, _: Context, parting: wire::Parting) {
+        let parting = match parting {
+            wire::Parting::Stopping => Parting::Stopping,
+            wire::Parting::Goodbye => Parting::Goodbye,
+        };
+        self.0.over.send_replace(Some(Over::Left(parting)));
+    }
+}
