@@ -71,6 +71,13 @@ fn sources_and_sinks_do_not_know_each_other() {
 }
 
 #[test]
+fn certificates_are_judged_in_one_place() {
+    let found = offences("", &[".dangerous()"]);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("src/trust/verify.rs"), "{found:?}");
+}
+
+#[test]
 fn sql_is_in_the_store_alone() {
     for room in ["api", "app", "hub.rs", "probe", "cli", "config", "tree"] {
         assert_eq!(offences(room, &["rusqlite"]), Vec::<String>::new());

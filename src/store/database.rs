@@ -25,6 +25,9 @@ const CACHE_KIB: i64 = 256;
 const LARGE_CACHE_KIB: i64 = 32 * 1024;
 /// The write-ahead log goes into the database when it has this many pages (1 MiB at 4 KiB each)…
 const CHECKPOINT_PAGES: i64 = 256;
+/// …or this many (16 MiB) while much is written, since a page that changes again and again is taken over
+/// once…
+const LARGE_CHECKPOINT_PAGES: i64 = 4_096;
 /// …and is cut to this many bytes if it ever grew beyond.
 const MAX_IDLE_LOG_BYTES: i64 = 4 * 1024 * 1024;
 /// Prepared statements that a connection keeps.
@@ -36,7 +39,7 @@ pub(super) const MAX_DATABASE_BYTES: u64 = 8 * 1024 * 1024 * 1024;
 pub(super) struct Database {
     pub connection: Connection,
     path: PathBuf,
-    has_large_cache: bool,
+    in_bulk: bool,
     /// Device and inode, to notice when the file was taken away under us.
     identity: (u64, u64),
 }
@@ -116,7 +119,7 @@ fn open(path: &Path, origin: Uuid, max_bytes: u64) -> Result<Begun, Trouble> {
     let identity =
         identity(path).map_err(|error| Trouble::io("open the database", path, &error))?;
     let path = path.to_owned();
-    let database = Database { connection, path, has_large_cache: false, identity };
+    let database = Database { connection, path, in_bulk: false, identity };
     let past = database.past()?;
     Ok(Begun { database, past, notes })
 }
@@ -209,17 +212,24 @@ impl Database {
         let _ = self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
     }
 
-    /// Takes more memory for a page cache while much is written, and gives it back.
-    pub fn set_large_cache(&mut self, large: bool) -> Result<(), Trouble> {
-        if self.has_large_cache == large {
+    /// Takes more memory and a longer log while much is written, and gives them back.
+    pub fn set_bulk(&mut self, bulk: bool) -> Result<(), Trouble> {
+        if self.in_bulk == bulk {
             return Ok(());
         }
-        let kib = if large { LARGE_CACHE_KIB } else { CACHE_KIB };
-        self.connection
-            .pragma_update(None, "cache_size", -kib)
+        let (kib, pages) = match bulk {
+            true => (LARGE_CACHE_KIB, LARGE_CHECKPOINT_PAGES),
+            false => (CACHE_KIB, CHECKPOINT_PAGES),
+        };
+        let set = |name, value| self.connection.pragma_update(None, name, value);
+        set("cache_size", -kib)
+            .and_then(|()| set("wal_autocheckpoint", pages))
             .and_then(|()| self.connection.execute_batch("PRAGMA shrink_memory"))
             .map_err(|error| self.trouble("read", &error))?;
-        self.has_large_cache = large;
+        self.in_bulk = bulk;
+        if !bulk {
+            self.empty_log();
+        }
         Ok(())
     }
 

@@ -414,3 +414,40 @@ fn a_timeline_knows_how_it_began() {
     let unknown = store.timeline("nobody", None, time(0), time(30)).unwrap();
     assert_eq!(unknown, Timeline::default());
 }
+
+#[test]
+fn a_timeline_knows_when_nobody_watched() {
+    let folder = TempDir::new().unwrap();
+    let store = open(folder.path()).store;
+    let kinds = [
+        (1, Kind::InstanceSeen),
+        (2, Kind::InstanceDown),
+        (3, Kind::InstanceMoved),
+        (4, Kind::InstanceUp),
+        (5, Kind::AgentStopped),
+        (6, Kind::AgentStarted),
+        (7, Kind::InstanceGone),
+        (8, Kind::InstanceSeen),
+    ];
+    let about = |(second, kind): (i64, Kind)| {
+        let mut entry = entry(second as u64, 100);
+        let transition = &mut entry.transition;
+        (transition.at, transition.kind, transition.probe) = (time(second), kind, None);
+        // What the host says of itself, and what is said of it.
+        entry.origin = if second == 5 || second == 6 { OTHER } else { ORIGIN };
+        entry
+    };
+    store.append(kinds.map(about).to_vec());
+    let mut elsewhere = about((9, Kind::InstanceDown));
+    elsewhere.transition.host = "b".into();
+    store.append(vec![elsewhere]);
+    store.flush().unwrap();
+    let unwatched =
+        |second| store.timeline("a", None, time(second), time(second)).unwrap().stopped_at_start;
+    let seen: Vec<i64> = (1..=10).filter(|second| unwatched(*second)).collect();
+    assert_eq!(seen, [3, 4, 6, 8]);
+    let timeline = store.timeline("a", Some("load"), time(0), time(10)).unwrap();
+    let seconds: Vec<i64> =
+        timeline.changes.iter().map(|entry| entry.transition.at.as_second()).collect();
+    assert_eq!(seconds, [1, 2, 4, 5, 6, 7, 8]);
+}

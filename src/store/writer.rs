@@ -35,7 +35,7 @@ const PURGE_STEP: usize = 1_000;
 const SHORT_PURGE_STEP: usize = 100;
 /// …and how many such steps are taken before what waits is tried again.
 const SHORT_PURGE_STEPS: usize = 100;
-/// A transaction of more rows than this gets a large page cache.
+/// A transaction of more rows than this gets a large page cache and a longer log.
 const LARGE_BATCH_ROWS: usize = 1_000;
 /// The pause after a transaction when the next waits, for others who want to write: those who look every
 /// millisecond find it.
@@ -197,7 +197,7 @@ impl Writer {
             return Ok(false);
         }
         if is_last {
-            self.database_mut().set_large_cache(false)?;
+            self.database_mut().set_bulk(false)?;
         }
         self.reserve.keep();
         self.purge(keep_days)
@@ -257,7 +257,7 @@ impl Writer {
         }
         let database = self.database.as_mut().expect("`prepare` has just opened it");
         if batch.rows() > LARGE_BATCH_ROWS {
-            database.set_large_cache(true)?;
+            database.set_bulk(true)?;
         }
         let highest = batch.entries.iter().map(|entry| entry.id).fold(self.highest, u64::max);
         let now = Timestamp::now();

@@ -5,7 +5,8 @@
 //! - `server`: the certificate of the HTTP server, loaded again when its files change.
 //! - `ca`: the authority of a push server, which signs its clients (`request`) and knows them (`identity`).
 //! - `client`: the key, the certificate and the TLS of a push client; `remote`: the TLS of whoever else asks.
-//! - `verify`: the one place where a server's certificate is judged by rules of our own.
+//! - `verify`: the one place where a server's certificate is judged by rules of our own; `refusal`: what is
+//!   said then.
 //! - `generate`: what the program `generate_cert` makes.
 
 mod ca;
@@ -15,6 +16,7 @@ mod fingerprint;
 pub mod generate;
 mod identity;
 mod key;
+mod refusal;
 mod remote;
 mod request;
 mod server;
@@ -41,11 +43,12 @@ pub use client::{ClientCertificate, ClientKey, ServerTrust, push_client_config};
 pub use files::{Existing, Readers, certificate_pem, write};
 pub use fingerprint::{Fingerprint, NotAFingerprint};
 pub use identity::{BadPeer, ClientIdentity, client_identity};
+pub use refusal::{Refusal, Untrusted, untrusted};
 pub use remote::{RemoteTrust, remote_client_config};
 pub use request::{BadRequest, csr_key};
 pub use server::ServerTls;
 pub use signed::verify_signature;
-pub use verify::{FirstContact, Refusal, Untrusted, untrusted};
+pub use verify::FirstContact;
 
 /// The protocol inside TLS between push client and push server.
 const ALPN: &[u8] = b"wigo";
@@ -75,8 +78,6 @@ pub enum BadCertificate {
         "the client's certificate and its key do not belong together; remove the certificate to enrol again"
     )]
     ClientPair(#[source] rustls::Error),
-    #[error("the certificates that this system trusts cannot be read")]
-    System(#[source] rustls::Error),
 }
 
 impl BadCertificate {

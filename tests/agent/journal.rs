@@ -65,6 +65,10 @@ fn entries_of(entries: &[Value]) {
     assert_eq!(broke["Level"], 6, "CRITICAL");
     assert!(broke["Date"].as_str().unwrap().ends_with(')'));
     assert!(broke["Learned"].as_u64() >= broke["Timestamp"].as_u64());
+    assert_eq!(
+        (&broke["OriginId"], broke["Origin"].as_str().map(str::len)),
+        (&broke["Id"], Some(36))
+    );
 }
 
 fn filters(agent: &Agent, entries: &[Value], began: u64) {

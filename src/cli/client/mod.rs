@@ -11,7 +11,6 @@ use std::{io::Read as _, time::Duration};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde::de::DeserializeOwned;
 pub use target::Target;
-use tokio_rustls::rustls;
 use ureq::{
     Agent, Body,
     config::Config,
@@ -21,6 +20,8 @@ use ureq::{
         transport::{Connector as _, TcpConnector},
     },
 };
+
+use crate::trust::{Untrusted, untrusted};
 
 /// For one answer in all: name, connection, TLS, request and body.
 const ANSWER_SECONDS: u64 = 10;
@@ -39,11 +40,10 @@ pub enum Error {
     #[error("cannot ask `{url}`: {why}")]
     Unreachable { url: String, why: String },
     #[error(
-        "cannot ask `{url}`: its certificate is not trusted ({why}): it is neither signed by a \
-         certificate of this system for that host name nor {pinned}; name the host as the \
+        "cannot ask `{url}`: it is not trusted: {why}; nor is it {pinned}; name the host as the \
          certificate does with --url, or run `wigocli` on the agent's own host with its configuration"
     )]
-    Untrusted { url: String, why: rustls::CertificateError, pinned: String },
+    Untrusted { url: String, why: Box<Untrusted>, pinned: String },
     #[error(
         "cannot ask `{url}`: the agent asks for a login: run as a user who may read Login and Password \
          in the agent's configuration, name that file with --config, or give \
@@ -187,9 +187,10 @@ impl Client {
             ureq::Error::Io(error) if error.kind() == ConnectionRefused => {
                 "nothing listens there; is wigo running, with Enabled in [Http]?".into()
             }
-            ureq::Error::Io(error) => match tls::untrusted(&error) {
+            ureq::Error::Io(error) => match untrusted(&error) {
                 Some(why) => {
-                    return Error::Untrusted { url, why, pinned: self.pinned() };
+                    let (why, pinned) = (Box::new(why.clone()), self.pinned());
+                    return Error::Untrusted { url, why, pinned };
                 }
                 None => error.to_string(),
             },

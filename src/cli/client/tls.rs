@@ -3,8 +3,8 @@
 //! An agent's certificate is mostly self-signed, names the host and not 127.0.0.1, and often calls itself
 //! a CA, which webpki refuses in a server. Since the agent is asked from its own host, where that
 //! certificate lies in a file, the bytes are compared instead: the same certificate is trusted whatever
-//! it says, any other must convince the system. That needs a verifier of our own, which ureq's connector
-//! does not take, hence a connector too.
+//! it says, any other must convince the system. That needs a verifier of our own (`trust`), which ureq's
+//! connector does not take, hence a connector too.
 
 use std::{
     fmt,
@@ -13,13 +13,8 @@ use std::{
     sync::Arc,
 };
 
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject as _};
-use tokio_rustls::rustls::{
-    self, CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme,
-    StreamOwned,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::{self, CryptoProvider},
-};
+use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject as _};
+use tokio_rustls::rustls::{ClientConfig, ClientConnection, StreamOwned};
 use ureq::{
     Error,
     unversioned::transport::{
@@ -28,17 +23,11 @@ use ureq::{
     },
 };
 
+use crate::trust::{RemoteTrust, remote_client_config};
+
 /// The first certificate of a PEM file, which by custom is the server's own.
 pub fn first_certificate(file: &Path) -> Option<CertificateDer<'static>> {
     CertificateDer::from_pem_file(file).ok()
-}
-
-/// Why a certificate was refused, if that is why a connection failed.
-pub fn untrusted(error: &io::Error) -> Option<CertificateError> {
-    match error.get_ref()?.downcast_ref() {
-        Some(rustls::Error::InvalidCertificate(why)) => Some(why.clone()),
-        _ => None,
-    }
 }
 
 /// Puts TLS on a connection to an `https` address.
@@ -47,15 +36,8 @@ pub struct TlsConnector(Arc<ClientConfig>);
 impl TlsConnector {
     /// Trusts `pinned` as it is, and what the system trusts.
     pub fn new(pinned: Option<CertificateDer<'static>>) -> TlsConnector {
-        let provider = Arc::new(crypto::ring::default_provider());
-        let verifier = Arc::new(Verifier { pinned, provider: provider.clone() });
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .expect("ring speaks TLS 1.2 and 1.3")
-            .dangerous()
-            .with_custom_certificate_verifier(verifier)
-            .with_no_client_auth();
-        TlsConnector(Arc::new(config))
+        let trust = pinned.map_or(RemoteTrust::System, RemoteTrust::SystemOr);
+        TlsConnector(remote_client_config(trust).expect("no file is read for these"))
     }
 }
 
@@ -125,57 +107,5 @@ impl Transport for TlsTransport {
 impl fmt::Debug for TlsTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("TlsTransport")
-    }
-}
-
-/// Takes the pinned certificate byte for byte, and asks the system about any other.
-#[derive(Debug)]
-struct Verifier {
-    pinned: Option<CertificateDer<'static>>,
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for Verifier {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        if self.pinned.as_ref().is_some_and(|pinned| pinned == end_entity) {
-            return Ok(ServerCertVerified::assertion());
-        }
-        // Made only here: reading the system's certificates takes a while. A system without any
-        // trusts nobody.
-        rustls_platform_verifier::Verifier::new(self.provider.clone())
-            .map_err(|_| CertificateError::UnknownIssuer)?
-            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
-    }
-
-    // Whoever shows a certificate must also hold its key: both signatures are always checked.
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        crypto::verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        crypto::verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }

@@ -89,6 +89,8 @@ struct LinkState<Req, Resp> {
     calling: Option<Calling<Req, Resp>>,
     /// Nobody can begin to call any more.
     closed: bool,
+    /// The connection is gone.
+    ended: bool,
 }
 
 impl<Req, Resp> Link<Req, Resp> {
@@ -99,7 +101,7 @@ impl<Req, Resp> Link<Req, Resp> {
 
 impl<Req: Serialize, Resp> Remote<Req, Resp> {
     pub fn new() -> Remote<Req, Resp> {
-        let state = LinkState { channel: None, calling: None, closed: false };
+        let state = LinkState { channel: None, calling: None, closed: false, ended: false };
         Remote(Arc::new(Link { state: Mutex::new(state), driver: AtomicWaker::new() }))
     }
 
@@ -119,7 +121,10 @@ impl<Req: Serialize, Resp> Remote<Req, Resp> {
         config.max_in_flight_requests = MAX_CALLS;
         config.pending_request_buffer = QUEUE;
         let new = client::new(config, lane);
-        state.calling = Some(Calling { dispatch: Box::pin(new.dispatch), port });
+        // Without a connection the calls fail at once, since nobody takes them.
+        if !state.ended {
+            state.calling = Some(Calling { dispatch: Box::pin(new.dispatch), port });
+        }
         state.channel = Some(new.client.clone());
         drop(state);
         self.0.driver.wake();
@@ -146,12 +151,22 @@ struct Driver<S, Req, Resp, CallReq, CallResp, Start, F> {
     closing: bool,
 }
 
+impl<S, Req, Resp, CallReq, CallResp, Start, F> Drop
+    for Driver<S, Req, Resp, CallReq, CallResp, Start, F>
+{
+    fn drop(&mut self) {
+        let mut state = self.link.state();
+        state.ended = true;
+        state.calling = None;
+    }
+}
+
 /// Drives a connection to its end. `start` begins to work on a call of the peer.
-pub async fn drive<S, Req, Resp, CallReq, CallResp, Start, F>(
+pub fn drive<S, Req, Resp, CallReq, CallResp, Start, F>(
     transport: Transport<S>,
     start: Start,
     link: Arc<Link<CallReq, CallResp>>,
-) -> Result<(), Ended>
+) -> impl Future<Output = Result<(), Ended>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
     Req: DeserializeOwned,
@@ -163,7 +178,8 @@ where
 {
     let mut driver =
         Driver { transport, start, serving: None, link, calling: None, closing: false };
-    poll_fn(|cx| driver.poll(cx)).await
+    // Also a connection that is never driven ends when this is dropped.
+    async move { poll_fn(|cx| driver.poll(cx)).await }
 }
 
 impl<S, Req, Resp, CallReq, CallResp, Start, F> Driver<S, Req, Resp, CallReq, CallResp, Start, F>

@@ -91,6 +91,45 @@ fn what_a_history_begins_with_stays() {
 }
 
 #[test]
+fn whether_a_host_is_watched_stays_and_a_host_that_left_does_not() {
+    use Kind::*;
+    let folder = TempDir::new().unwrap();
+    let of = |host: &str, mut entry: Entry| {
+        entry.transition.host = host.into();
+        entry
+    };
+    let other = |entry: Entry| Entry { origin: OTHER, ..entry };
+    let written = vec![
+        // Down for long.
+        aged(1, 60, InstanceSeen, ""),
+        aged(2, 59, InstanceDown, ""),
+        other(aged(3, 61, AgentStarted, "")),
+        other(aged(4, 60, ProbeSeen, "load")),
+        // Gone for long.
+        of("b", aged(5, 60, InstanceSeen, "")),
+        of("b", other(aged(6, 60, AgentStarted, ""))),
+        of("b", other(aged(7, 59, ProbeSeen, "load"))),
+        of("b", aged(8, 58, InstanceGone, "")),
+        // Gone for long, and back.
+        of("c", aged(9, 58, InstanceGone, "")),
+        of("c", aged(10, 57, InstanceSeen, "")),
+        of("c", other(aged(11, 57, ProbeSeen, "load"))),
+        // Gone a moment ago.
+        of("d", other(aged(12, 57, ProbeSeen, "load"))),
+        of("d", aged(13, 1, InstanceGone, "")),
+    ];
+    let store = open_with_entries(folder.path(), written);
+    until("the old ones are gone", || ids(&store, &all()) == [13, 11, 10, 8, 4, 3, 2]);
+    // The end of a host goes last, when nothing is left of it.
+    store.set_keep_days(31);
+    store.append(vec![aged(14, 0, ClockChanged, "")]);
+    until("it is gone", || ids(&store, &all()) == [14, 13, 11, 10, 4, 3, 2]);
+    let now = Timestamp::now();
+    assert!(store.timeline("a", None, now, now).unwrap().stopped_at_start);
+    assert!(!store.timeline("c", None, now, now).unwrap().stopped_at_start);
+}
+
+#[test]
 fn many_that_stay_do_not_keep_others_from_going() {
     let folder = TempDir::new().unwrap();
     let about = |id| aged(id, 40, Kind::ProbeSeen, &format!("p{}", id % 1_500));
