@@ -78,6 +78,8 @@ mod tests {
     #[test]
     fn the_same_value_written_out_is_no_change() {
         assert!(changes("", "[Http]\nPort = 4000\nAddress = \"0.0.0.0\"").is_empty());
-        assert!(changes("[Labels]\na = \"b\"", "[PushServer]\nAutoAcceptClients = true").is_empty());
+        assert!(
+            changes("[Labels]\na = \"b\"", "[PushServer]\nAutoAcceptClients = true").is_empty()
+        );
     }
 }

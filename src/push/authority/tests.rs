@@ -88,8 +88,7 @@ impl Fixture {
         let told = Told::default();
         let me = Instance::new(OWN, "Wigo v1", Host::new("master", "group"));
         let hub = Arc::new(Hub::new(Tree::new(me), Ledger::default(), Box::new(told.clone())));
-        let authority =
-            Authority::open(&settings, ca.clone(), &store, hub.clone()).unwrap();
+        let authority = Authority::open(&settings, ca.clone(), &store, hub.clone()).unwrap();
         Fixture { folder, ca, store, admission, told, hub, settings, authority }
     }
 
