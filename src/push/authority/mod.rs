@@ -42,7 +42,7 @@ pub use self::{
 use crate::{
     config::PushServer,
     hub::Hub,
-    store::{Admission, Store},
+    store::Admission,
     trust::{Ca, ClientIdentity, Fingerprint, Signed},
 };
 
@@ -161,7 +161,7 @@ pub struct CannotOpen {
 pub struct Authority {
     ca: Arc<Ca>,
     /// Who is bound to which key, and the join tokens.
-    admission: Admission,
+    store: Admission,
     hub: Arc<Hub>,
     /// The name of the file, for messages.
     path: PathBuf,
@@ -189,7 +189,7 @@ impl Authority {
     pub fn open(
         settings: &PushServer,
         ca: Arc<Ca>,
-        store: &Store,
+        store: Admission,
         hub: Arc<Hub>,
     ) -> Result<Arc<Authority>, CannotOpen> {
         let path = settings.allowed_clients_file.clone();
@@ -203,7 +203,7 @@ impl Authority {
         let authority = Authority {
             own: hub.read(|tree| tree.me().uuid),
             ca,
-            admission: store.admission(),
+            store,
             hub,
             path,
             file: Mutex::new(file),

@@ -40,9 +40,9 @@ impl Told {
 struct Fixture {
     folder: tempfile::TempDir,
     ca: Arc<Ca>,
-    store: Store,
-    /// What the store knows about push clients.
-    admission: Admission,
+    store: Admission,
+    /// Keeps the database.
+    _opened: Store,
     told: Told,
     hub: Arc<Hub>,
     settings: PushServer,
@@ -79,7 +79,7 @@ impl Fixture {
             origin: OWN,
             keep_days: 1,
         });
-        let (admission, store) = (opened.store.admission(), opened.store);
+        let store = opened.store.admission();
         let allowed = folder.path().join("allowed");
         fs::write(&allowed, file).unwrap();
         let text =
@@ -88,14 +88,14 @@ impl Fixture {
         let told = Told::default();
         let me = Instance::new(OWN, "Wigo v1", Host::new("master", "group"));
         let hub = Arc::new(Hub::new(Tree::new(me), Ledger::default(), Box::new(told.clone())));
-        let authority = Authority::open(&settings, ca.clone(), &store, hub.clone()).unwrap();
-        Fixture { folder, ca, store, admission, told, hub, settings, authority }
+        let authority = Authority::open(&settings, ca.clone(), store.clone(), hub.clone()).unwrap();
+        Fixture { folder, ca, store, _opened: opened.store, told, hub, settings, authority }
     }
 
     /// The authority after a restart.
     fn reopen(&mut self) {
-        let (ca, hub) = (self.ca.clone(), self.hub.clone());
-        self.authority = Authority::open(&self.settings, ca, &self.store, hub).unwrap();
+        let (ca, store, hub) = (self.ca.clone(), self.store.clone(), self.hub.clone());
+        self.authority = Authority::open(&self.settings, ca, store, hub).unwrap();
     }
 
     fn file(&self) -> String {
@@ -137,7 +137,7 @@ impl Fixture {
         let token = JoinToken::new(self.ca.fingerprint());
         let expires = Timestamp::now() + jiff::SignedDuration::from_hours(1);
         let group = group.map(str::to_owned);
-        self.admission.mint_token(token.hash(), uses, expires, group, None).unwrap();
+        self.store.mint_token(token.hash(), uses, expires, group, None).unwrap();
         token
     }
 }
@@ -397,7 +397,7 @@ fn an_edited_file_allows_and_revokes() {
     assert!(fixture.authority.admit_known(&identity).unwrap().is_err());
     assert!(matches!(decision.try_recv(), Ok(Decision::Granted(_))));
     assert_eq!(fixture.told.of(Kind::ClientRevoked).len(), 1);
-    assert!(fixture.admission.clients().unwrap().iter().all(|client| client.uuid == waiting.uuid));
+    assert!(fixture.store.clients().unwrap().iter().all(|client| client.uuid == waiting.uuid));
     // A further change of ours keeps what was written.
     fixture.admitted(9);
     assert!(fixture.file().contains("# and a note"));
@@ -423,7 +423,7 @@ fn who_was_removed_from_the_file_meanwhile_loses_the_key() {
     fs::write(&fixture.settings.allowed_clients_file, "# nobody\n").unwrap();
     fixture.reopen();
     assert!(fixture.authority.admit_known(&identity).unwrap().is_err());
-    assert!(fixture.admission.clients().unwrap().is_empty());
+    assert!(fixture.store.clients().unwrap().is_empty());
     let Enrolment::Waiting { .. } = fixture.enrol(&client) else { panic!() };
 }
 
@@ -452,7 +452,7 @@ fn what_cannot_be_written_admits_nobody() {
     let error = fixture.authority.allow_now(client.uuid).unwrap_err();
     assert!(matches!(&error, CannotChange::Admit(refusal) if refusal.retry), "{error}");
     assert!(!fixture.authority.is_allowed(client.uuid));
-    assert!(fixture.admission.clients().unwrap().is_empty());
+    assert!(fixture.store.clients().unwrap().is_empty());
     assert_eq!(fixture.authority.listing().waiting.len(), 1, "it waits still");
 }
 
@@ -527,9 +527,9 @@ async fn the_whole_way_works_on_a_runtime() {
 async fn a_key_that_the_database_has_lost_is_learned_from_the_certificate() {
     let mut fixture = Fixture::new();
     let (client, identity) = fixture.admitted(7);
-    fixture.admission.unbind_client(client.uuid).unwrap();
+    fixture.store.unbind_client(client.uuid).unwrap();
     fixture.reopen();
     fixture.authority.admit(&identity).await.unwrap();
     refused(fixture.enrol(&fixture.client_with_key(7, 8)));
-    assert_eq!(fixture.admission.clients().unwrap()[0].key, *identity.key.as_bytes());
+    assert_eq!(fixture.store.clients().unwrap()[0].key, *identity.key.as_bytes());
 }
