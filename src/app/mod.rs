@@ -276,6 +276,7 @@ impl App {
                 self.store.clone(),
                 self.pool.clone(),
                 self.config.clone(),
+                self.links.authority(),
             );
             let router = api::router(api);
             self.tasks.spawn("http", move |stop| server.serve(router, stop));
