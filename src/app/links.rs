@@ -3,11 +3,13 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
+use tokio::sync::watch;
 
 use super::{StartError, VERSION};
 use crate::{
     config::Config,
     hub::{Entry, Hub},
+    pull::Pull,
     push::{
         Authority,
         client::{Clients, Past, Reporter, Tcp},
@@ -35,8 +37,8 @@ impl Past for OnDisk {
         self.0.id_before_newest(count).map_err(|error| format!("{:#}", anyhow::Error::from(error)))
     }
 
-    fn is_behind(&self) -> bool {
-        self.0.health().waiting > 0
+    fn durable(&self) -> watch::Receiver<u64> {
+        self.0.durable()
     }
 }
 
@@ -50,6 +52,7 @@ impl Pressure for OnDisk {
 pub(super) struct Links {
     hub: Arc<Hub>,
     clients: Arc<Clients>,
+    pull: Option<Pull>,
     server: Option<(Server, Arc<Host>)>,
     address: Option<SocketAddr>,
     authority: Option<Arc<Authority>>,
@@ -73,6 +76,7 @@ impl Links {
         let mut links = Links {
             hub: hub.clone(),
             clients: Arc::new(Clients::new(reporter)),
+            pull: None,
             server: None,
             address: None,
             authority: None,
@@ -84,7 +88,7 @@ impl Links {
         }
         let ca = Ca::load(&settings.ssl_cert, &settings.ssl_key, &current.global.hostname);
         let ca = Arc::new(ca.map_err(StartError::Authority)?);
-        let authority = Authority::open(settings, ca.clone(), store.clone(), hub.clone())?;
+        let authority = Authority::open(settings, ca.clone(), store.admission(), hub.clone())?;
         let server = Server::bind(&settings.address, settings.port).await?;
         links.address = server.address().ok();
         links.authority = Some(authority.clone());
@@ -139,20 +143,21 @@ impl Links {
 
     /// Starts everything that was built. Call it on the runtime.
     pub fn start(&mut self, config: &Config, tasks: &mut Tasks) {
-        let listens = self.server.is_some() || !config.remotes.list.is_empty();
         if let Some((server, host)) = self.server.take() {
             tasks.spawn("push server", move |stop| server.serve(host, stop));
         }
-        // Where nobody is below, nobody can be silent, and an idle agent is not woken for it.
-        if listens {
-            let hub = self.hub.clone();
-            tasks.spawn("silence", move |stop| look_for_silence(hub, stop));
-        }
+        let hub = self.hub.clone();
+        tasks.spawn("silence", move |stop| look_for_silence(hub, stop));
+        let (remotes, timeout) = (config.remotes.list.clone(), config.global.alive_timeout);
+        self.pull = Some(Pull::start(remotes, timeout, self.hub.clone(), tasks));
         self.clients.set(&config.push_client);
     }
 
     /// Takes over what has changed in the configuration.
     pub fn apply(&self, config: &Config) {
+        if let Some(pull) = &self.pull {
+            pull.set(config.remotes.list.clone(), config.global.alive_timeout);
+        }
         self.clients.set(&config.push_client);
         if let Some(authority) = &self.authority {
             authority.configure(&config.push_server);
@@ -165,10 +170,15 @@ impl Links {
     }
 }
 
+/// Where nobody is below nobody can be silent, and an idle agent is not woken for it.
 async fn look_for_silence(hub: Arc<Hub>, mut stop: Stop) {
     loop {
+        let next = async {
+            hub.until_linked().await;
+            tokio::time::sleep(TICK).await;
+        };
         tokio::select! {
-            () = tokio::time::sleep(TICK) => hub.handle(Event::Tick),
+            () = next => hub.handle(Event::Tick),
             () = stop.wait() => return,
         }
     }
