@@ -181,6 +181,9 @@ impl Way {
                 let _ = to.shutdown().await;
                 return None;
             }
+            if self.condition.borrow().fragile == 0 {
+                self.fuse = None;
+            }
             let passes = self.fuse.map_or(size, |left| left.min(size));
             if to.write_all(&packet[..passes]).await.is_err() {
                 return None;

@@ -18,15 +18,20 @@ use crate::{
 
 /// How often something may happen.
 const STEP: Duration = Duration::from_millis(200);
+/// Steps between two looks at what must be right at any moment.
+const LOOK_STEPS: u32 = 4;
 /// After all is well again, the longest that everything may take to be right.
 const HEALING_LIMIT: Duration = Duration::from_secs(240);
 /// How long it then has to stay right.
 const QUIET: Duration = Duration::from_secs(30);
-/// How long after a disturbance it may still be the cause of an alarm: the longest silence allowed, and
-/// the longest pause between two attempts to connect.
-const AFTERMATH: Duration = Duration::from_secs(15 + 30 + 10);
-/// The worst a network does that counts as calm, in milliseconds each way.
-const CALM_DELAY_MS: u64 = 700;
+/// How long after it began a disturbance may still be the cause of an alarm: the longest that a repair
+/// takes, the longest silence that is allowed, and the longest pause between two attempts to connect.
+const AFTERMATH: Duration =
+    Duration::from_secs(LONGEST_REPAIR_MS / 1_000 + ALIVE_TIMEOUT.as_secs() + 30 + 10);
+/// The longest that a line stays blocked or a machine off, in milliseconds.
+const LONGEST_REPAIR_MS: u64 = 40_000;
+/// The longest that a packet takes as long as its line works, in milliseconds.
+const MAX_DELAY_MS: u64 = 700;
 const PROBES: [&str; 3] = ["load", "disk", "mail"];
 const STATUSES: [i64; 5] = [100, 100, 150, 200, 300];
 
@@ -99,7 +104,10 @@ impl World {
     /// Lets things happen, then makes everything good and looks at the result.
     pub async fn run(&mut self, weather: Weather, time: Duration) -> Result<(), String> {
         let end = Instant::now() + time;
-        while Instant::now() < end {
+        for step in 0_u32.. {
+            if Instant::now() >= end {
+                break;
+            }
             sleep(STEP).await;
             self.repair(Instant::now());
             self.probes();
@@ -107,29 +115,22 @@ impl World {
             if weather == Weather::Storm {
                 self.trouble().await;
             }
-            self.statuses_are_right()?;
+            if step.is_multiple_of(LOOK_STEPS) {
+                self.statuses_are_right()?;
+            }
         }
         self.heal();
         let limit = Instant::now() + HEALING_LIMIT;
-        let mut probes = 0;
-        loop {
+        while let Some(wrong) = self.differences() {
+            if Instant::now() > limit {
+                return Err(wrong);
+            }
             sleep(Duration::from_secs(1)).await;
             self.statuses_are_right()?;
-            if probes == 0 {
-                // Every probe runs, whatever was restored or lost.
-                self.nodes.iter().for_each(|node| node.ran(PROBES[0], 100));
-            }
-            probes += 1;
-            let wrong = self.differences();
-            match wrong {
-                None => break,
-                Some(wrong) if Instant::now() > limit => return Err(wrong),
-                Some(_) => {}
-            }
         }
         sleep(QUIET).await;
         self.differences().map_or(Ok(()), |wrong| Err(format!("not for long: {wrong}")))?;
-        self.alarms_are_right(weather)
+        self.alarms_are_right()
     }
 
     fn probes(&mut self) {
@@ -156,7 +157,7 @@ impl World {
             }
             1 => {
                 let line = *self.random.of(&self.lines);
-                let slowest = self.random.within(2..CALM_DELAY_MS);
+                let slowest = self.random.within(2..MAX_DELAY_MS);
                 let fastest = self.random.within(1..slowest);
                 self.wires.change(line, |condition| condition.delay_ms = fastest..slowest);
             }
@@ -179,7 +180,7 @@ impl World {
             0 => {
                 self.disturbed(Concern::Line(line));
                 self.wires.change(line, |condition| condition.blocked = true);
-                self.later(500..40_000, Repair::Unblock(line));
+                self.later(500..LONGEST_REPAIR_MS, Repair::Unblock(line));
             }
             1 => {
                 self.disturbed(Concern::Line(line));
@@ -337,7 +338,7 @@ impl World {
     }
 
     /// Who was called down was called up again, and nobody was without a reason.
-    fn alarms_are_right(&self, weather: Weather) -> Result<(), String> {
+    fn alarms_are_right(&self) -> Result<(), String> {
         for master in self.nodes.iter().filter(|node| node.listens) {
             let own: Vec<Entry> =
                 master.disk.look(|durable| durable.of(master.uuid).cloned().collect());
@@ -369,7 +370,7 @@ impl World {
             for (at, entry) in master.disk.ever() {
                 let alarm =
                     entry.transition.kind == Kind::InstanceDown && entry.origin == master.uuid;
-                if alarm && !self.explains(master, &entry.transition.host, at, weather) {
+                if alarm && !self.explains(master, &entry.transition.host, at) {
                     return Err(format!("{} told without a reason: {:?}", master.name, entry));
                 }
             }
@@ -377,8 +378,7 @@ impl World {
         Ok(())
     }
 
-    fn explains(&self, master: &Node, host: &str, at: Instant, weather: Weather) -> bool {
-        let _ = (weather, ALIVE_TIMEOUT);
+    fn explains(&self, master: &Node, host: &str, at: Instant) -> bool {
         self.disturbances.iter().any(|disturbance| {
             let concerned = match disturbance.concerns {
                 Concern::Line((client, above)) => {
@@ -386,9 +386,7 @@ impl World {
                 }
                 Concern::Node(node) => node == master.index || self.nodes[node].name == host,
             };
-            concerned
-                && disturbance.from <= at
-                && at <= disturbance.from + AFTERMATH + Duration::from_secs(40)
+            concerned && (disturbance.from..disturbance.from + AFTERMATH).contains(&at)
         })
     }
 }
