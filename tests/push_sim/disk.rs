@@ -71,7 +71,12 @@ impl Durable {
             self.results.insert((last.instance, last.result.name.clone()), last);
         }
         gone.iter().for_each(|key| drop(self.results.remove(key)));
-        self.entries.extend(entries);
+        for entry in entries {
+            // Unique in the database, where a second one is left out.
+            if self.of(entry.origin).all(|held| held.origin_id != entry.origin_id) {
+                self.entries.push(entry);
+            }
+        }
         self.positions.extend(position);
     }
 

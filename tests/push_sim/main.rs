@@ -3,7 +3,7 @@
 //! take milliseconds.
 //!
 //! The seed decides what happens; the order in which tasks run differs from run to run.
-//! `WIGO_SIM_SEED=7` runs that seed alone, with a log.
+//! `WIGO_SIM_SEED=7` runs that seed alone, with a log; `WIGO_SIM_SEEDS=1000` that many for each shape.
 
 mod disk;
 mod identities;
@@ -24,6 +24,9 @@ use world::{Shape, Weather, World};
 
 /// How long things happen in one simulation.
 const TIME: Duration = Duration::from_secs(180);
+/// Simulations of each shape, unless more are asked for.
+const STORMS: u64 = 40;
+const CALMS: u64 = 8;
 /// Simulations of one test that run at the same time.
 const THREADS: usize = 2;
 
@@ -43,7 +46,9 @@ fn simulate(shape: Shape, weather: Weather, seed: u64) -> Result<(), String> {
 
 fn simulate_all(shape: Shape, weather: Weather, seeds: u64) {
     std::sync::LazyLock::force(&identities::IDENTITIES);
-    if let Some(seed) = std::env::var("WIGO_SIM_SEED").ok().and_then(|seed| seed.parse().ok()) {
+    let number = |name| std::env::var(name).ok().and_then(|value| value.parse().ok());
+    let seeds = number("WIGO_SIM_SEEDS").unwrap_or(seeds);
+    if let Some(seed) = number("WIGO_SIM_SEED") {
         let _ = tracing_subscriber::fmt()
             .with_test_writer()
             .with_max_level(tracing::Level::DEBUG)
@@ -70,22 +75,22 @@ fn simulate_all(shape: Shape, weather: Weather, seeds: u64) {
 
 #[test]
 fn a_chain_survives_storms() {
-    simulate_all(CHAIN, Weather::Storm, 60);
+    simulate_all(CHAIN, Weather::Storm, STORMS);
 }
 
 #[test]
 fn a_diamond_survives_storms() {
-    simulate_all(DIAMOND, Weather::Storm, 60);
+    simulate_all(DIAMOND, Weather::Storm, STORMS);
 }
 
 #[test]
 fn a_client_of_two_masters_one_below_the_other_survives_storms() {
-    simulate_all(TRIANGLE, Weather::Storm, 60);
+    simulate_all(TRIANGLE, Weather::Storm, STORMS);
 }
 
 #[test]
 fn delays_disks_and_clocks_cause_no_alarm() {
     for shape in [CHAIN, DIAMOND, TRIANGLE] {
-        simulate_all(shape, Weather::Calm, 10);
+        simulate_all(shape, Weather::Calm, CALMS);
     }
 }

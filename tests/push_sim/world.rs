@@ -28,7 +28,9 @@ const QUIET: Duration = Duration::from_secs(30);
 /// takes, the longest silence that is allowed, and the longest pause between two attempts to connect.
 const AFTERMATH: Duration =
     Duration::from_secs(LONGEST_REPAIR_MS / 1_000 + ALIVE_TIMEOUT.as_secs() + 30 + 10);
-/// The longest that a line stays blocked or a machine off, in milliseconds.
+/// How many connections of a fragile line break after some bytes, in percent.
+const FRAGILE_PERCENT: u64 = 50;
+/// The longest that a line stays blocked or fragile, or a machine off, in milliseconds.
 const LONGEST_REPAIR_MS: u64 = 40_000;
 /// The longest that a packet takes as long as its line works, in milliseconds.
 const MAX_DELAY_MS: u64 = 700;
@@ -51,6 +53,7 @@ pub enum Weather {
 #[derive(Clone, Copy, Debug)]
 enum Repair {
     Unblock(Line),
+    Firm(Line),
     Start(Index),
     Unstick(Index),
 }
@@ -189,9 +192,9 @@ impl World {
             }
             2 => {
                 self.disturbed(Concern::Line(line));
-                let fragile = *self.random.of(&[0, 50]);
-                self.wires.change(line, |condition| condition.fragile = fragile);
+                self.wires.change(line, |condition| condition.fragile = FRAGILE_PERCENT);
                 self.wires.cut(line, *self.random.of(&BREAKS));
+                self.later(500..LONGEST_REPAIR_MS, Repair::Firm(line));
             }
             3 | 4 => {
                 self.disturbed(Concern::Node(node));
@@ -223,6 +226,7 @@ impl World {
             tracing::info!("repair: {repair:?}");
             match repair {
                 Repair::Unblock(line) => self.wires.change(line, |line| line.blocked = false),
+                Repair::Firm(line) => self.wires.change(line, |line| line.fragile = 0),
                 Repair::Start(node) => self.nodes[node].start(),
                 Repair::Unstick(node) => {
                     self.nodes[node].disk.stuck.store(false, Ordering::Relaxed);
@@ -234,10 +238,6 @@ impl World {
     fn heal(&mut self) {
         tracing::info!("heal");
         self.repair(Instant::now() + Duration::from_secs(3_600));
-        for line in self.lines.clone() {
-            self.wires
-                .change(line, |condition| (condition.fragile, condition.blocked) = (0, false));
-        }
         // What was restored is confirmed, what was lost is known again.
         for node in &self.nodes {
             PROBES.iter().for_each(|probe| node.ran(probe, 100));
@@ -315,7 +315,11 @@ impl World {
 
     fn wrong_in_journal(&self, master: &Node, node: &Node) -> Option<String> {
         let of = |durable: &Durable| -> Vec<Entry> { durable.of(node.uuid).cloned().collect() };
-        let (own, told) = (node.disk.look(of), master.disk.look(of));
+        let (own, mut told) = (node.disk.look(of), master.disk.look(of));
+        if self.has_detour(node, master) {
+            // What others have told already may be completed by itself later.
+            told.sort_by_key(|entry| entry.origin_id);
+        }
         let ids = |entries: &[Entry]| -> Vec<u64> {
             entries.iter().map(|entry| entry.origin_id).collect()
         };
@@ -335,6 +339,13 @@ impl World {
             let time = a.at.as_millisecond() == b.at.as_millisecond() || self.clocks_were_set;
             (!same || !time).then(|| format!("{own:?} was told as {told:?}"))
         })
+    }
+
+    /// Whether a node reports to a master itself and through others too.
+    fn has_detour(&self, node: &Node, master: &Node) -> bool {
+        let mut others = node.masters.iter().filter(|other| **other != master.index);
+        node.masters.contains(&master.index)
+            && others.any(|other| self.below(master.index).contains(other))
     }
 
     /// Who was called down was called up again, and nobody was without a reason.
