@@ -245,8 +245,8 @@ impl Contact {
             .map_err(|_| NoSession::Tls("the handshake took too long".to_owned()))?
             .map_err(|error| NoSession::Tls(tls_error(&error)))?;
         if let Some(learned) = contact.and_then(|contact| contact.learned()) {
-            let mut known = credentials.clone();
-            *credentials = blocking(move || known.pin(learned).map(|()| known)).await?;
+            let (mut known, expected) = (credentials.clone(), !self.expected().is_empty());
+            *credentials = blocking(move || known.pin(learned, expected).map(|()| known)).await?;
         }
         Ok(stream)
     }
@@ -324,8 +324,8 @@ impl Contact {
             }
             None => {
                 check_fingerprint(std::slice::from_ref(&authority), &expected)?;
-                let mut known = credentials.clone();
-                credentials = blocking(move || known.pin(authority).map(|()| known)).await?;
+                let (mut known, given) = (credentials.clone(), !expected.is_empty());
+                credentials = blocking(move || known.pin(authority, given).map(|()| known)).await?;
             }
         }
         let identity = credentials.certificate.as_ref().map(|certificate| PlainIdentity {
