@@ -82,8 +82,8 @@ fn text(line: &Line<'_>, name: usize, group: usize, look: &Look) -> String {
         1 => notes.push("1 probe not well".into()),
         more => notes.push(format!("{more} probes not well")),
     }
-    let (before, host) = (&line.name, &line.group);
-    let text = format!("{before:<name$}  {state}  {host:<group$}  {}", notes.join(", "));
+    let (before, gap) = (&line.name, if group == 0 { "" } else { "  " });
+    let text = format!("{before:<name$}  {state}  {:<group$}{gap}{}", line.group, notes.join(", "));
     format!("{}\n", text.trim_end())
 }
 
