@@ -263,7 +263,10 @@ mod tests {
         for number in 2..below + 2 {
             let contact = Contact::Push { address: "192.0.2.7:5".into(), encrypted: false };
             let (name, limit) = (format!("host{number}"), std::time::Duration::from_secs(14));
-            tree.apply(Event::Linked { link: id(number), name, contact, limit }, now());
+            tree.apply(
+                Event::Linked { link: id(number), name, contact, limit, grace: limit },
+                now(),
+            );
         }
         tree
     }
