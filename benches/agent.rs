@@ -22,7 +22,7 @@ use std::{
 
 use wait4::Wait4;
 use wigo::{
-    hub::Hub,
+    hub::{Hub, Ledger},
     probe::{
         catalog::Catalog,
         environment::Environment,
@@ -93,8 +93,9 @@ fn spawn() -> Outcome {
     let settings =
         store::Settings { path: folder.path().join("wigo.db"), origin: uuid, keep_days: 30 };
     let opened = Store::open(settings);
-    let tree = Tree { me: Instance::new(uuid, "bench", Host::new("bench", "")) };
-    let hub = Arc::new(Hub::new(tree, opened.next_id, Box::new(opened.store.clone())));
+    let tree = Tree::new(Instance::new(uuid, "bench", Host::new("bench", "")));
+    let ledger = Ledger { next_id: opened.next_id, ..Ledger::default() };
+    let hub = Arc::new(Hub::new(tree, ledger, Box::new(opened.store.clone())));
     let runs = Arc::new(AtomicU64::new(0));
     let cores = thread::available_parallelism()?.get();
     let environment = Environment {

@@ -86,10 +86,11 @@ mod tests {
     use super::*;
 
     const MAX_PER_ADDRESS: usize = 64;
+    const MAX_CONNECTIONS: usize = 1_000;
 
     #[test]
     fn one_address_cannot_take_all_connections() {
-        let connections = Connections::new(1_000, MAX_PER_ADDRESS);
+        let connections = Connections::new(MAX_CONNECTIONS, MAX_PER_ADDRESS);
         let address: IpAddr = "192.0.2.1".parse().unwrap();
         let mapped: IpAddr = "::ffff:192.0.2.1".parse().unwrap();
         let mut held: Vec<_> =
@@ -112,7 +113,7 @@ mod tests {
 
     #[test]
     fn loopback_is_limited_by_the_total_alone() {
-        let connections = Connections::new(1_000, MAX_PER_ADDRESS);
+        let connections = Connections::new(MAX_CONNECTIONS, MAX_PER_ADDRESS);
         let loopback: IpAddr = "127.0.0.1".parse().unwrap();
         let held: Vec<_> =
             (0..MAX_CONNECTIONS).map(|_| connections.admit(loopback).unwrap()).collect();

@@ -58,6 +58,25 @@ impl Json {
     }
 }
 
+/// How deep `[` and `{` nest outside of strings. Without recursion, so that no depth can hurt.
+pub fn nesting(text: &str) -> usize {
+    let (mut depth, mut deepest, mut in_string, mut escaped) = (0usize, 0, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
 /// A number as people write it: `1`, not `1.0`.
 pub fn number(value: f64) -> serde_json::Value {
     /// Beyond this, not every whole number can be told from its neighbours.

@@ -19,6 +19,7 @@ pub mod config;
 
 // Sources.
 pub mod probe;
+pub mod pull;
 pub mod push;
 
 // Sinks.

@@ -13,7 +13,9 @@ use std::{
 
 use tracing::level_filters::LevelFilter;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::{Registry, fmt, layer::SubscriberExt, reload, util::SubscriberInitExt};
+use tracing_subscriber::{
+    Registry, filter::Targets, fmt, layer::SubscriberExt, reload, util::SubscriberInitExt,
+};
 
 /// Lines that wait to be written; more are dropped.
 const MAX_WAITING_LINES: usize = 4_096;
@@ -24,7 +26,7 @@ const MAX_WAITING_LINES: usize = 4_096;
 pub struct Log {
     output: Output,
     _thread: Arc<WorkerGuard>,
-    level: reload::Handle<LevelFilter, Registry>,
+    level: reload::Handle<Targets, Registry>,
 }
 
 /// Standard output and perhaps a file.
@@ -65,8 +67,10 @@ impl Log {
     }
 }
 
-fn level_of(debug: bool) -> LevelFilter {
-    if debug { LevelFilter::DEBUG } else { LevelFilter::INFO }
+fn level_of(debug: bool) -> Targets {
+    let level = if debug { LevelFilter::DEBUG } else { LevelFilter::INFO };
+    // Makes a span for each call, and an error of each that a peer lets run out; we tell what matters.
+    Targets::new().with_default(level).with_target("tarpc", LevelFilter::OFF)
 }
 
 impl Output {

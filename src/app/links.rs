@@ -8,6 +8,7 @@ use super::{StartError, VERSION};
 use crate::{
     config::Config,
     hub::{Entry, Hub},
+    pull::Pull,
     push::{
         Authority,
         client::{Clients, Past, Reporter},
@@ -50,6 +51,7 @@ impl Pressure for OnDisk {
 pub(super) struct Links {
     hub: Arc<Hub>,
     clients: Arc<Clients>,
+    pull: Option<Pull>,
     server: Option<(Server, Arc<Host>)>,
     address: Option<SocketAddr>,
     authority: Option<Arc<Authority>>,
@@ -72,6 +74,7 @@ impl Links {
         let mut links = Links {
             hub: hub.clone(),
             clients: Arc::new(Clients::new(reporter)),
+            pull: None,
             server: None,
             address: None,
             authority: None,
@@ -83,7 +86,7 @@ impl Links {
         }
         let ca = Ca::load(&settings.ssl_cert, &settings.ssl_key, &current.global.hostname);
         let ca = Arc::new(ca.map_err(StartError::Authority)?);
-        let authority = Authority::open(settings, ca.clone(), store.clone(), hub.clone())?;
+        let authority = Authority::open(settings, ca.clone(), store.admission(), hub.clone())?;
         let server = Server::bind(&settings.address, settings.port).await?;
         links.address = server.address().ok();
         links.authority = Some(authority.clone());
@@ -138,20 +141,21 @@ impl Links {
 
     /// Starts everything that was built. Call it on the runtime.
     pub fn start(&mut self, config: &Config, tasks: &mut Tasks) {
-        let listens = self.server.is_some() || !config.remotes.list.is_empty();
         if let Some((server, host)) = self.server.take() {
             tasks.spawn("push server", move |stop| server.serve(host, stop));
         }
-        // Where nobody is below, nobody can be silent, and an idle agent is not woken for it.
-        if listens {
-            let hub = self.hub.clone();
-            tasks.spawn("silence", move |stop| look_for_silence(hub, stop));
-        }
+        let hub = self.hub.clone();
+        tasks.spawn("silence", move |stop| look_for_silence(hub, stop));
+        let (remotes, timeout) = (config.remotes.list.clone(), config.global.alive_timeout);
+        self.pull = Some(Pull::start(remotes, timeout, self.hub.clone(), tasks));
         self.clients.set(&config.push_client);
     }
 
     /// Takes over what has changed in the configuration.
     pub fn apply(&self, config: &Config) {
+        if let Some(pull) = &self.pull {
+            pull.set(config.remotes.list.clone(), config.global.alive_timeout);
+        }
         self.clients.set(&config.push_client);
         if let Some(authority) = &self.authority {
             authority.configure(&config.push_server);
@@ -164,10 +168,15 @@ impl Links {
     }
 }
 
+/// Where nobody is below nobody can be silent, and an idle agent is not woken for it.
 async fn look_for_silence(hub: Arc<Hub>, mut stop: Stop) {
     loop {
+        let next = async {
+            hub.until_linked().await;
+            tokio::time::sleep(TICK).await;
+        };
         tokio::select! {
-            () = tokio::time::sleep(TICK) => hub.handle(Event::Tick),
+            () = next => hub.handle(Event::Tick),
             () = stop.wait() => return,
         }
     }

@@ -121,6 +121,7 @@ fn both_lists_of_remotes_are_one() {
         CheckInterval = 20
         Login = "all"
         Password = "secret"
+        AllowPlainLogin = true
         List = ["a", "b:4200", "[::1]:4300", "::1"]
         [[RemoteWigos.AdvancedList]]
         Hostname = "d"
@@ -143,6 +144,68 @@ fn both_lists_of_remotes_are_one() {
     assert_eq!((&*c.login, c.password.expose()), ("all", "own"));
     assert_eq!((list[1].depth, list[1].check_interval.as_secs()), (None, 20));
     assert_eq!((&*list[2].login, list[2].password.expose()), ("all", "secret"));
+}
+
+#[test]
+fn each_remote_says_whether_it_speaks_tls() {
+    let text = r#"
+        [RemoteWigos]
+        SslEnabled = true
+        List = ["a", "http://b:4200", "HTTPS://[::1]:4300/"]
+        [[AdvancedList]]
+        Hostname = "c"
+        SslEnabled = false
+        [[AdvancedList]]
+        Hostname = "http://d"
+    "#;
+    let urls: Vec<_> = good(text).remotes.list.iter().map(Remote::url).collect();
+    let expected =
+        ["http://c:4000", "http://d:4000", "https://a:4000", "http://b:4200", "https://[::1]:4300"];
+    assert_eq!(urls, expected);
+    assert_eq!(errors("[RemoteWigos]\nList = [\"ftp://a\", \"http://a/b\"]").len(), 2);
+    let text = "[[AdvancedList]]\nHostname = \"https://a\"\nSslEnabled = false";
+    assert_eq!(
+        errors(text),
+        [
+            "wigo.conf:3: `SslEnabled` says otherwise than the address in `Hostname`; remove one of the two"
+        ]
+    );
+}
+
+#[test]
+fn a_remote_with_a_certificate_of_its_own_trusts_no_other() {
+    let (one, other) = ("ab".repeat(32), "CD:".repeat(31) + "CD");
+    let text = format!(
+        "[RemoteWigos]\nSslEnabled = true\nCertFingerprint = \"{one}\"\nList = [\"a\"]\n\
+         [[AdvancedList]]\nHostname = \"b\"\nCaFile = \"/ca.crt\"\n\
+         [[AdvancedList]]\nHostname = \"c\"\nCertFingerprint = \"{other}\"\n\
+         [[AdvancedList]]\nHostname = \"d\"\n"
+    );
+    let list = good(&text).remotes.list;
+    let pinned = |n: usize| list[n].cert_fingerprint.map(|fingerprint| fingerprint.to_string());
+    assert_eq!((pinned(0), list[0].ca_file.as_deref()), (None, Some(Path::new("/ca.crt"))));
+    assert_eq!((pinned(1), &list[1].ca_file), (Some("cd".repeat(32)), &None));
+    assert_eq!((pinned(2), pinned(3)), (Some(one.clone()), Some(one)));
+    assert_eq!(errors("[RemoteWigos]\nCertFingerprint = \"abc\"").len(), 1);
+    let both = format!("[RemoteWigos]\nCaFile = \"/a\"\nCertFingerprint = \"{other}\"");
+    assert_eq!(warnings(&both).len(), 1);
+}
+
+#[test]
+fn a_login_that_others_can_read_is_a_warning() {
+    let login = "Login = \"a\"\nPassword = \"b\"\n";
+    assert_eq!(
+        warnings(&format!("[RemoteWigos]\n{login}List = [\"x\", \"y\"]")),
+        [
+            "wigo.conf:2: the login for `x:4000` is sent unencrypted; switch on `SslEnabled`, or write \
+          `AllowPlainLogin = true` if that is meant"
+        ]
+    );
+    let entry = format!("[[AdvancedList]]\nHostname = \"x\"\n{login}");
+    assert_eq!(warnings(&entry).len(), 1);
+    good(&format!("{entry}AllowPlainLogin = true"));
+    good(&format!("{entry}SslEnabled = true"));
+    good(&format!("[RemoteWigos]\n{login}List = [\"127.0.0.1\", \"::1\", \"localhost:1\"]"));
 }
 
 #[test]

@@ -13,6 +13,7 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 pub use feed::{Change, Dirty, Feed};
@@ -123,6 +124,7 @@ pub struct Hub {
     state: Mutex<State>,
     journal: Box<dyn Journal>,
     clock: Clock,
+    linked: Notify,
 }
 
 impl Hub {
@@ -135,7 +137,7 @@ impl Hub {
     pub fn with_clock(tree: Tree, ledger: Ledger, journal: Box<dyn Journal>, clock: Clock) -> Hub {
         let state =
             State { tree, ledger, recent: VecDeque::new(), feeds: Vec::new(), clock_offset: None };
-        Hub { state: Mutex::new(state), journal, clock }
+        Hub { state: Mutex::new(state), journal, clock, linked: Notify::new() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -157,7 +159,11 @@ impl Hub {
         if let Some(left) = left {
             state.ledger.positions.remove(&left);
         }
+        let had_links = state.tree.has_links();
         let outcome = state.tree.apply(event, now);
+        if !had_links && state.tree.has_links() {
+            self.linked.notify_one();
+        }
         let changes = state.changes(&outcome, now);
         let news = !changes.entries.is_empty();
         self.record(&mut state, changes);
@@ -189,6 +195,13 @@ impl Hub {
         let news = !entries.is_empty();
         self.record(&mut state, Changes { entries, position, ..Changes::default() });
         state.tell(&Outcome::default(), news);
+    }
+
+    /// Waits until there is an instance directly below, which can fall silent. For one task at a time.
+    pub async fn until_linked(&self) {
+        while !self.state().tree.has_links() {
+            self.linked.notified().await;
+        }
     }
 
     /// How far in its journal an instance directly below has told; `None`: nothing yet.

@@ -14,7 +14,10 @@ use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
 use uuid::Uuid;
 
-use super::{LastSeen, Note, instances, results, salvage, schema, trouble::Trouble};
+use super::{
+    LastSeen, Note, instances, journal::Inserter, queue::Batch, results, salvage, schema,
+    trouble::Trouble,
+};
 use crate::{hub::LastResult, tree::Known};
 
 /// How long a lock of another process is waited for before the batch goes back to memory.
@@ -286,6 +289,26 @@ fn meta(connection: &Connection, key: &str) -> rusqlite::Result<Option<i64>> {
     connection
         .query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0))
         .optional()
+}
+
+/// Writes what waited, within a transaction.
+pub(super) fn write_batch(transaction: &Connection, batch: &Batch) -> rusqlite::Result<()> {
+    for instance in &batch.forgotten {
+        instances::forget(transaction, *instance)?;
+    }
+    for known in batch.known.values() {
+        instances::write(transaction, known)?;
+    }
+    for (instance, probes) in &batch.results {
+        for (name, change) in probes {
+            results::write(transaction, *instance, name, change)?;
+        }
+    }
+    for (instance, id) in &batch.positions {
+        instances::set_position(transaction, *instance, *id)?;
+    }
+    let mut journal = Inserter::new(transaction)?;
+    batch.entries.iter().try_for_each(|entry| journal.insert(entry))
 }
 
 /// Notes a number that outlives the process.

@@ -10,16 +10,13 @@ use std::{
 };
 
 use jiff::Timestamp;
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::TransactionBehavior;
 
 use super::{
     Note, admission,
-    database::{self, Begun, Database, Past, set_meta},
-    instances,
-    journal::Inserter,
+    database::{self, Begun, Database, Past, set_meta, write_batch},
     queue::Batch,
     reserve::{RESERVE_BYTES, Reserve},
-    results,
     retention::{self, Purged},
     shared::{Order, Shared, Stop},
     trouble::{Cause, Trouble},
@@ -375,25 +372,6 @@ impl Writer {
             }
         }
     }
-}
-
-fn write_batch(transaction: &Connection, batch: &Batch) -> rusqlite::Result<()> {
-    for instance in &batch.forgotten {
-        instances::forget(transaction, *instance)?;
-    }
-    for known in batch.known.values() {
-        instances::write(transaction, known)?;
-    }
-    for (instance, probes) in &batch.results {
-        for (name, change) in probes {
-            results::write(transaction, *instance, name, change)?;
-        }
-    }
-    for (instance, id) in &batch.positions {
-        instances::set_position(transaction, *instance, *id)?;
-    }
-    let mut journal = Inserter::new(transaction)?;
-    batch.entries.iter().try_for_each(|entry| journal.insert(entry))
 }
 
 /// Tells those who wait that the writer is gone.

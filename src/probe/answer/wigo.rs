@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::{About, Answer, Dialect, MAX_DETAIL, MAX_NESTING, MAX_STREAM, bounds, failure, text};
 use crate::{
-    json::Json,
+    json::{Json, nesting},
     probe::run::{Ended, MAX_STDOUT},
     status::Status,
     tree::ProbeResult,
@@ -79,25 +79,6 @@ fn parse(printed: &str) -> Result<Map<String, Value>, String> {
         Ok(_) => Err("an object is wanted, such as {\"Status\": 100, \"Message\": \"…\"}".into()),
         Err(error) => Err(error.to_string()),
     }
-}
-
-/// How deep `[` and `{` nest outside of strings. Without recursion, so that no depth can hurt.
-fn nesting(text: &str) -> usize {
-    let (mut depth, mut deepest, mut in_string, mut escaped) = (0usize, 0, false, false);
-    for byte in text.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            b'[' | b'{' if !in_string => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    deepest
 }
 
 fn read(

@@ -163,7 +163,7 @@ impl Authority {
         if self.state().keys.is_some() {
             return Ok(());
         }
-        let clients = self.store.admission().clients()?;
+        let clients = self.store.clients()?;
         let mut keys: HashMap<_, _> = clients
             .into_iter()
             .map(|client| (client.uuid, Fingerprint::from(client.key)))

@@ -122,7 +122,7 @@ impl Authority {
             return Err(too_many());
         }
         let (group, host) = (&request.group, &request.host);
-        let used = self.store.admission().use_token(token.hash(), Timestamp::now(), group, host);
+        let used = self.store.use_token(token.hash(), Timestamp::now(), group, host);
         Ok(match used.map_err(|error| unwritable(error))? {
             TokenUse::Good => Ticket::Good,
             TokenUse::Unknown => Ticket::Bad("its join token is not known here"),
@@ -278,7 +278,7 @@ impl Authority {
 
     /// Binds a client to a key, on the disk first.
     pub(super) fn bind(&self, uuid: Uuid, key: Fingerprint, name: &str) -> Result<(), Refusal> {
-        let bound = self.store.admission().bind_client(uuid, *key.as_bytes(), name);
+        let bound = self.store.bind_client(uuid, *key.as_bytes(), name);
         bound.map_err(|error| unwritable(error))?;
         if let Some(keys) = &mut self.state().keys {
             keys.insert(uuid, key);
@@ -292,7 +292,7 @@ impl Authority {
         if let Some(keys) = &mut self.state().keys {
             keys.remove(&uuid);
         }
-        if let Err(error) = self.store.admission().unbind_client(uuid) {
+        if let Err(error) = self.store.unbind_client(uuid) {
             let error = anyhow::Error::from(error);
             tracing::error!("the key of client {uuid} stays in the database: {error:#}");
         }

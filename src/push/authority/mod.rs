@@ -42,7 +42,7 @@ pub use self::{
 use crate::{
     config::PushServer,
     hub::Hub,
-    store::Store,
+    store::Admission,
     trust::{Ca, ClientIdentity, Fingerprint, Signed},
 };
 
@@ -160,7 +160,8 @@ pub struct CannotOpen {
 /// Decides who may push.
 pub struct Authority {
     ca: Arc<Ca>,
-    store: Store,
+    /// Who is bound to which key, and the join tokens.
+    store: Admission,
     hub: Arc<Hub>,
     /// The name of the file, for messages.
     path: PathBuf,
@@ -188,7 +189,7 @@ impl Authority {
     pub fn open(
         settings: &PushServer,
         ca: Arc<Ca>,
-        store: Store,
+        store: Admission,
         hub: Arc<Hub>,
     ) -> Result<Arc<Authority>, CannotOpen> {
         let path = settings.allowed_clients_file.clone();

@@ -194,7 +194,11 @@ fn time(what: &str, at_ms: i64, now: Timestamp) -> Result<Timestamp, BadNews> {
 }
 
 fn message(mut text: String) -> String {
-    text.truncate(text.floor_char_boundary(MAX_MESSAGE_BYTES));
+    let mut end = MAX_MESSAGE_BYTES.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.truncate(end);
     text
 }
 

@@ -60,16 +60,18 @@ enum Frame<Req, Resp> {
 
 type Served<Req, Resp> = Lane<ClientMessage<Req>, Response<Resp>>;
 type Called<Req, Resp> = Lane<Response<Resp>, ClientMessage<Req>>;
+type Dispatch<Req, Resp> = RequestDispatch<Req, Resp, Called<Req, Resp>>;
+type Calls<Req, Resp> = Requests<MaxRequests<BaseChannel<Req, Resp, Served<Req, Resp>>>>;
 
 /// For calls to the peer.
 struct Calling<Req, Resp> {
-    dispatch: Pin<Box<RequestDispatch<Req, Resp, Called<Req, Resp>>>>,
+    dispatch: Pin<Box<Dispatch<Req, Resp>>>,
     port: Port<Response<Resp>>,
 }
 
 /// For calls of the peer.
 struct Serving<Req, Resp, F> {
-    requests: Pin<Box<Requests<MaxRequests<BaseChannel<Req, Resp, Served<Req, Resp>>>>>>,
+    requests: Pin<Box<Calls<Req, Resp>>>,
     port: Port<ClientMessage<Req>>,
     handlers: FuturesUnordered<CatchUnwind<AssertUnwindSafe<F>>>,
 }
@@ -313,12 +315,12 @@ where
 
     /// Lets go of tarpc's state when no call of the peer is left.
     fn rest(&mut self) {
-        let idle = |serving: &Box<Serving<Req, Resp, F>>| {
+        let idle = |serving: &Serving<Req, Resp, F>| {
             serving.handlers.is_empty()
                 && serving.port.is_empty()
                 && serving.requests.channel().in_flight_requests() == 0
         };
-        if self.serving.as_ref().is_some_and(idle) {
+        if self.serving.as_deref().is_some_and(idle) {
             self.serving = None;
         }
     }

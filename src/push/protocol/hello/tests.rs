@@ -51,17 +51,19 @@ fn hello() -> impl Strategy<Value = Hello> {
 
 fn answer() -> impl Strategy<Value = Answer> {
     prop_oneof![
-        (any::<Option<u64>>(), any::<u32>(), any::<u32>()).prop_map(
-            |(position, heartbeat_ms, silence_ms)| Answer::Welcome {
+        (any::<Option<u64>>(), any::<(u32, u32, u32)>()).prop_map(
+            |(position, (heartbeat_ms, silence_ms, return_ms))| Answer::Welcome {
                 position,
                 heartbeat_ms,
-                silence_ms
+                silence_ms,
+                return_ms,
             }
         ),
         word().prop_map(|certificate| Answer::Granted { certificate }),
         any::<[u8; 32]>().prop_map(|key| Answer::Waiting { key }),
         any::<u32>().prop_map(|retry_ms| Answer::Busy { retry_ms }),
         (word(), any::<bool>()).prop_map(|(why, retry)| Answer::Refused { why, retry }),
+        word().prop_map(|why| Answer::Unknown { why }),
     ]
 }
 
