@@ -19,8 +19,8 @@ use tempfile::TempDir;
 use super::http::{self, Reply};
 
 /// No condition takes this long; a machine that is very busy may come near.
-const LIMIT: Duration = Duration::from_secs(60);
-const POLL: Duration = Duration::from_millis(20);
+pub const LIMIT: Duration = Duration::from_secs(60);
+pub const POLL: Duration = Duration::from_millis(20);
 
 /// Looks again and again until there is something; panics with `what` if there never is.
 pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
