@@ -13,7 +13,7 @@ use super::{
     reply::{self, Document, Segments},
     views,
 };
-use crate::tree::{Instance, ProbeName, View};
+use crate::tree::{Contact, Event, Instance, Presence, ProbeName, View};
 
 type Shared = State<Arc<Api>>;
 
@@ -102,6 +102,40 @@ pub async fn host(
     with_host(&api, &host, |tree, instance| {
         reply::json(&headers, &views::Wigo::new(tree, instance))
     })
+}
+
+/// Forgets a host that does not report any more.
+pub async fn forget(State(api): Shared, Segments(host): Segments<String>) -> Response {
+    let snapshot = api.snapshot();
+    let Some(instance) = snapshot.tree.find(&host) else {
+        return reply::refuse(StatusCode::NOT_FOUND, unknown_host(&host));
+    };
+    if let Err(why) = may_forget(&snapshot.tree, instance) {
+        return reply::refuse(StatusCode::CONFLICT, why);
+    }
+    let why = "forgotten by an operator".to_owned();
+    api.hub.handle(Event::Forgotten { uuid: instance.uuid, why });
+    reply::text("OK")
+}
+
+/// What would be back the next moment cannot be forgotten.
+fn may_forget(tree: &View, instance: &Instance) -> Result<(), String> {
+    let name = &instance.host.name;
+    if instance.uuid == tree.me().uuid {
+        return Err(format!("{name} is this instance itself"));
+    }
+    let is_alive = tree.presence(instance) == Presence::Alive;
+    match instance.contact.as_deref() {
+        Some(Contact::Pull { endpoint, .. }) => Err(format!(
+            "{name} is asked at {endpoint}: remove it from [RemoteWigos] and reload the configuration"
+        )),
+        Some(Contact::Push { .. }) if is_alive => Err(format!(
+            "{name} is a push client and connected: revoke it (/api/authority/hosts/{}/revoke)",
+            instance.uuid
+        )),
+        _ if is_alive => Err(format!("{name} reports: only what does not report can be forgotten")),
+        _ => Ok(()),
+    }
 }
 
 pub async fn host_status(

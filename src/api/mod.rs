@@ -1,6 +1,7 @@
 //! The HTTP API: routes as a table of contents, handlers that translate, views that are the JSON we promise.
 
 mod auth;
+mod authority;
 mod hosts;
 mod index;
 mod journal;
@@ -14,18 +15,20 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use arc_swap::ArcSwap;
 use axum::{
     Router,
-    extract::{Request, State},
+    extract::Request,
     http::{HeaderValue, StatusCode, header},
     middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 use tower_http::{
     catch_panic::CatchPanicLayer,
     compression::{CompressionLayer, predicate::SizeAbove},
 };
 
-use crate::{config::Config, hub::Hub, probe::pool::Pool, store::Store, tree::View};
+use crate::{
+    config::Config, hub::Hub, probe::pool::Pool, push::Authority, store::Store, tree::View,
+};
 
 /// Answers smaller than this are not worth compressing, in bytes.
 const COMPRESS_FROM: u64 = 860;
@@ -36,6 +39,8 @@ pub struct Api {
     pub store: Store,
     pub pool: Arc<Pool>,
     pub config: Arc<ArcSwap<Config>>,
+    /// Who may push; `None` where push clients are not taken.
+    pub authority: Option<Arc<Authority>>,
     snapshot: Mutex<Option<Arc<Snapshot>>>,
 }
 
@@ -54,8 +59,9 @@ impl Api {
         store: Store,
         pool: Arc<Pool>,
         config: Arc<ArcSwap<Config>>,
+        authority: Option<Arc<Authority>>,
     ) -> Arc<Api> {
-        Arc::new(Api { hub, store, pool, config, snapshot: Mutex::new(None) })
+        Arc::new(Api { hub, store, pool, config, authority, snapshot: Mutex::new(None) })
     }
 
     /// The tree as it is now.
@@ -106,12 +112,20 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/api/probes", get(schedule::probes))
         .route("/api/hosts/{host}/schedule", get(schedule::of_host))
         // Who may push
-        .route("/api/authority/hosts", get(authority))
+        .route("/api/authority/hosts", get(authority::hosts))
         .layer(from_fn_with_state(api.clone(), auth::check));
+    let changes = Router::new()
+        // The tree
+        .route("/api/hosts/{host}/forget", post(hosts::forget))
+        // Who may push
+        .route("/api/authority/hosts/{uuid}/allow", post(authority::allow))
+        .route("/api/authority/hosts/{uuid}/revoke", post(authority::revoke))
+        .route_layer(from_fn_with_state(api.clone(), auth::operator));
     let mut router = Router::new()
         // Never behind a login: whether the process answers is no secret.
         .route("/healthz", get(async || "ok\n"))
         .merge(routes)
+        .merge(changes)
         .fallback(not_found)
         .method_not_allowed_fallback(not_found)
         .layer(CatchPanicLayer::new())
@@ -125,10 +139,6 @@ pub fn router(api: Arc<Api>) -> Router {
 async fn not_found() -> Response {
     let text = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
     (StatusCode::NOT_FOUND, text, "404 page not found\n").into_response()
-}
-
-async fn authority(State(_): State<Arc<Api>>) -> Response {
-    reply::refuse(StatusCode::INTERNAL_SERVER_ERROR, "Push server is not started")
 }
 
 /// What every answer says to browsers.

@@ -51,6 +51,11 @@ pub fn json(request: &HeaderMap, value: &impl Serialize) -> Response {
     Document::of(value).answer(request)
 }
 
+/// That a change was made: plain text, as in the original.
+pub fn text(text: &'static str) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
+}
+
 /// A refusal: a JSON string, a sentence saying why.
 pub fn refuse(status: StatusCode, why: impl AsRef<str>) -> Response {
     let body = serde_json::Value::from(why.as_ref()).to_string();

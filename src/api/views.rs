@@ -1,7 +1,7 @@
 //! The JSON we promise: field names and their order are those of the original; what it does not have
 //! comes after them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use jiff::{Timestamp, tz::TimeZone};
 use serde::Serialize;
@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::{
     hub::Entry,
     json::Json,
+    push::authority,
     status::{Level, Status},
     tree::{self, Instance, Presence, ProbeName, View},
 };
@@ -272,5 +273,77 @@ mod tests {
         };
         assert_eq!(date_in(at(1_741_076_102_318_200), zone.clone()), wanted(".3182"));
         assert_eq!(date_in(at(1_741_076_102_000_000), zone.clone()), wanted(""));
+    }
+}
+
+/// `/api/authority/hosts`: the two maps of the original, and the particulars.
+#[derive(Serialize)]
+pub struct Clients {
+    allowed: BTreeMap<Uuid, String>,
+    waiting: BTreeMap<Uuid, String>,
+    /// SHA-256 of the authority's certificate.
+    ca: String,
+    details: ClientDetails,
+}
+
+#[derive(Serialize)]
+struct ClientDetails {
+    allowed: Vec<AllowedClient>,
+    waiting: Vec<WaitingClient>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct AllowedClient {
+    uuid: Uuid,
+    hostname: String,
+    /// SHA-256 of its key, null until it has enrolled.
+    fingerprint: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct WaitingClient {
+    uuid: Uuid,
+    hostname: String,
+    group: String,
+    version: String,
+    address: IpAddr,
+    fingerprint: String,
+    /// Unix seconds.
+    since: i64,
+    connected: bool,
+    /// What else an operator should know.
+    note: String,
+}
+
+impl Clients {
+    pub fn new(listing: &authority::Listing) -> Clients {
+        let waiting = |client: &authority::WaitingClient| WaitingClient {
+            uuid: client.uuid,
+            hostname: client.name.clone(),
+            group: client.group.clone(),
+            version: client.version.clone(),
+            address: client.address.to_canonical(),
+            fingerprint: client.key.to_string(),
+            since: client.since.as_second(),
+            connected: client.connected,
+            note: client.note.clone().unwrap_or_default(),
+        };
+        let allowed = |client: &authority::Allowed| AllowedClient {
+            uuid: client.uuid,
+            hostname: client.name.clone(),
+            fingerprint: client.key.map(|key| key.to_string()),
+        };
+        let named = |uuid: Uuid, name: &str| (uuid, name.to_owned());
+        Clients {
+            allowed: listing.allowed.iter().map(|one| named(one.uuid, &one.name)).collect(),
+            waiting: listing.waiting.iter().map(|one| named(one.uuid, &one.name)).collect(),
+            ca: listing.ca.to_string(),
+            details: ClientDetails {
+                allowed: listing.allowed.iter().map(allowed).collect(),
+                waiting: listing.waiting.iter().map(waiting).collect(),
+            },
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
+use tokio::sync::watch;
 
 use super::{StartError, VERSION};
 use crate::{
@@ -36,8 +37,8 @@ impl Past for OnDisk {
         self.0.id_before_newest(count).map_err(|error| format!("{:#}", anyhow::Error::from(error)))
     }
 
-    fn is_behind(&self) -> bool {
-        self.0.health().waiting > 0
+    fn durable(&self) -> watch::Receiver<u64> {
+        self.0.durable()
     }
 }
 

@@ -13,6 +13,7 @@ pub mod probe;
 pub mod render;
 mod repeat;
 mod screen;
+pub mod token;
 mod verdict;
 mod view;
 

@@ -197,7 +197,7 @@ impl Tree {
         let Some(link) = self.links.get_mut(&uuid) else { return };
         link.unmentioned = None;
         match how {
-            Parting::Goodbye => return self.forgotten(uuid, "it said goodbye", now, out),
+            Parting::Goodbye => self.forgotten(uuid, "it said goodbye", now, out),
             Parting::Lost if link.state == State::Up => link.state = State::Lost(now.boot),
             Parting::Lost => {}
             Parting::Stopping => {

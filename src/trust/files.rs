@@ -10,7 +10,7 @@ use std::{
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 
-use super::BadCertificate;
+use super::{BadCertificate, Fingerprint};
 
 /// The longest file with certificates or a key, in bytes: a system's list of authorities is half of it.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -76,6 +76,11 @@ pub(super) fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
 pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, BadCertificate> {
     certificates_of(&read("certificate", path)?)
         .map_err(|why| BadCertificate::pem("certificate", path, why))
+}
+
+/// The SHA-256 of the first certificate of a PEM file: what clients of that authority compare.
+pub fn certificate_fingerprint(path: &Path) -> Result<Fingerprint, BadCertificate> {
+    certificates(path).map(|chain| Fingerprint::of_certificate(&chain[0]))
 }
 
 /// The certificates in a PEM text, at least one.

@@ -277,13 +277,13 @@ impl Contact {
 
     /// The fingerprints of authorities that an operator gave us.
     fn expected(&self) -> Vec<Fingerprint> {
-        let configured = self.settings.ca_fingerprint.iter();
+        let configured = self.settings.ca_fingerprints.iter();
         let configured = configured.filter_map(|text| Fingerprint::parse(text).ok());
         configured.chain(self.token().map(|token| token.ca())).collect()
     }
 
     fn token(&self) -> Option<JoinToken> {
-        JoinToken::parse("").ok()
+        JoinToken::parse(self.settings.join_token.expose()).ok()
     }
 
     /// Without TLS: each side proves who it is by signing what the other made up.
@@ -359,7 +359,7 @@ impl Contact {
         let host = self.reporter.hub.read(|tree| tree.me().host.clone());
         let (uuid, version) = (self.reporter.uuid, self.reporter.version.to_owned());
         if credentials.certificate.is_none() {
-            let token = "";
+            let token = self.settings.join_token.expose();
             let enrol = Enrol {
                 uuid,
                 version,
