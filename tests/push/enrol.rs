@@ -6,8 +6,8 @@ use x509_parser::{extensions::GeneralName, pem::parse_x509_pem};
 
 use crate::{
     fleet::{
-        allow, assert_never, client, free_port, kinds, operate, push_address, reports_to, revoke, seen,
-        takes_clients, uuid, wait_alive, wait_change, wait_entry, wait_gone, waiting,
+        allow, assert_never, client, free_port, kinds, operate, push_address, reports_to, revoke,
+        seen, takes_clients, uuid, wait_alive, wait_change, wait_entry, wait_gone, waiting,
     },
     harness::{Agent, Home, wait_until},
 };
@@ -40,12 +40,19 @@ fn a_client_waits_for_an_operator_and_is_then_known_for_good() {
     // The authority is pinned, and what people have to compare is in both logs.
     let pinned = fs::read_to_string(leaf.home.path("master.crt")).unwrap();
     let authority = fs::read_to_string(master.home.path("wigo.crt")).unwrap();
-    assert_eq!(pinned.split_whitespace().collect::<String>(), authority.split_whitespace().collect::<String>());
+    assert_eq!(
+        pinned.split_whitespace().collect::<String>(),
+        authority.split_whitespace().collect::<String>()
+    );
     assert_eq!((mode(&leaf.home, "master.crt"), mode(&leaf.home, "uuid.sig.key")), (0o644, 0o600));
     assert!(!leaf.home.path("uuid.sig").exists());
     assert!(leaf.log().contains(&fingerprint), "{}", leaf.log());
     assert_eq!(master.json("/api/authority/hosts")["ca"], fingerprint.as_str());
-    let (_, key) = leaf.log().split_once("SHA-256 of our key ").map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+    let (_, key) = leaf
+        .log()
+        .split_once("SHA-256 of our key ")
+        .map(|(a, b)| (a.to_owned(), b.to_owned()))
+        .unwrap();
     let key = key.lines().next().unwrap().trim().to_owned();
     assert!(master.log().contains(&key), "{key} is not in {}", master.log());
 
@@ -82,7 +89,8 @@ fn a_fingerprint_closes_the_window_of_the_first_contact() {
         reports_to(&mut home, &[port], more);
         home.start()
     };
-    let informed = make("informed", &format!("CaFingerprint = \"{right}\"\nRequireFingerprint = true"));
+    let informed =
+        make("informed", &format!("CaFingerprint = \"{right}\"\nRequireFingerprint = true"));
     let misled = make("misled", &format!("CaFingerprint = \"{wrong}\""));
     let careful = make("careful", "RequireFingerprint = true");
     wait_alive(&master, &uuid(&informed));

@@ -202,7 +202,8 @@ pub fn assert_never(agent: &Agent, host: &str, forbidden: &[&str]) {
 
 /// What an entry says wherever it is kept.
 fn essence(entry: &Value) -> String {
-    let fields = ["OriginId", "Kind", "Group", "Host", "Probe", "Was", "Now", "Timestamp", "Message"];
+    let fields =
+        ["OriginId", "Kind", "Group", "Host", "Probe", "Was", "Now", "Timestamp", "Message"];
     fields.map(|field| entry[field].to_string()).join(" ")
 }
 

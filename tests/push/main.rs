@@ -19,6 +19,7 @@ mod kills;
 mod partition;
 mod plain;
 mod presence;
+mod tokens;
 mod twice;
 
 use support::{harness, http};
