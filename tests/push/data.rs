@@ -4,10 +4,10 @@ use serde_json::Value;
 
 use crate::{
     fleet::{
-        assert_never, client, free_port, kinds, open_master, reports_to, seen, takes_clients, uuid,
-        wait_alive, wait_entry, wait_gone, wait_same_journal, wait_seen, wait_status,
+        assert_never, client, free_port, kinds, open_master, reports_to, seen, takes_clients, tell,
+        uuid, wait_alive, wait_entry, wait_gone, wait_same_journal, wait_seen, wait_status,
     },
-    harness::{Agent, Home},
+    harness::{Agent, Home, says},
 };
 
 /// A host that takes clients and reports to the masters on `above`.
@@ -29,7 +29,7 @@ fn three_levels_are_one_picture_at_the_top() {
     let mut leaf = client("leaf", &[middle_port]);
     leaf.change("[PushClient]", "[Labels]\nrole = \"db\"\n[PushClient]");
     leaf.probe(
-        1,
+        2,
         "full",
         "echo '{\"Status\": 210, \"Message\": \"careful\", \"Value\": 17.5, \
          \"Version\": \"0.9\", \"Metrics\": [{\"Tags\": {\"a\": \"b\"}, \"Value\": 3}], \
@@ -52,7 +52,7 @@ fn three_levels_are_one_picture_at_the_top() {
     assert_eq!(top.json("/api/hosts/leaf/probes/full")["Value"], 17.5);
 
     // The worst status wins all the way up.
-    leaf.home.tell("puppet", 480, "on fire");
+    tell(&leaf.home, 480, "on fire");
     wait_status(&top, &me, "puppet", 480);
     for above in [&uuid(&top), &over, &me] {
         wait_seen(&top, above, "it is as bad as its worst", |seen| seen["GlobalStatus"] == 480);
@@ -66,7 +66,7 @@ fn three_levels_are_one_picture_at_the_top() {
     });
     assert_eq!(probe(&later, "full")["Since"], probe(&before, "full")["Since"]);
 
-    std::fs::remove_file(leaf.home.interval(1).join("full")).unwrap();
+    std::fs::remove_file(leaf.home.interval(2).join("full")).unwrap();
     wait_seen(&top, &me, "the probe is gone", |seen| probe(seen, "full").is_null());
     wait_same_journal(&leaf, &top);
     wait_same_journal(&middle, &top);
@@ -79,13 +79,13 @@ fn two_masters_get_the_same() {
     let leaf = client("leaf", &[one_port, other_port]).start();
     let me = uuid(&leaf);
     for status in [100, 250, 100] {
-        leaf.home.tell("puppet", status, "as told");
+        tell(&leaf.home, status, "as told");
         wait_status(&one, &me, "puppet", status);
         wait_status(&other, &me, "puppet", status);
     }
     // One of them going does not matter to the other.
     drop(one);
-    leaf.home.tell("puppet", 300, "as told");
+    tell(&leaf.home, 300, "as told");
     wait_status(&other, &me, "puppet", 300);
     wait_same_journal(&leaf, &other);
 }
@@ -95,7 +95,7 @@ fn two_that_report_to_each_other_see_each_host_once() {
     let (one_port, other_port) = (free_port(), free_port());
     let make = |name: &str, port: u16, above: u16| {
         let mut home = Home::named(name);
-        home.puppet(1, "puppet", 100);
+        home.probe(2, "puppet", &says(100, "as told"));
         takes_clients(&mut home, port, "AutoAcceptClients = true");
         reports_to(&mut home, &[above], "");
         home.start()
@@ -107,9 +107,9 @@ fn two_that_report_to_each_other_see_each_host_once() {
     wait_alive(&one, &b);
     wait_alive(&other, &a);
     for status in [210, 220, 230, 100] {
-        one.home.tell("puppet", status, "as told");
+        tell(&one.home, status, "as told");
         wait_status(&other, &a, "puppet", status);
-        leaf.home.tell("puppet", status, "as told");
+        tell(&leaf.home, status, "as told");
         // Below the one, and through it at the other.
         wait_status(&one, &below, "puppet", status);
         wait_status(&other, &below, "puppet", status);
@@ -147,7 +147,7 @@ fn a_host_below_two_middles_stands_once_and_moves_without_an_alarm() {
         seen["RemoteWigos"][&me]["IsAlive"] == true
     });
     wait_seen(&top, &over[chosen], "the other middle is down", |seen| seen["GlobalStatus"] == 999);
-    leaf.home.tell("puppet", 260, "as told");
+    tell(&leaf.home, 260, "as told");
     wait_status(&top, &me, "puppet", 260);
     wait_same_journal(&leaf, &top);
     assert_never(&top, "leaf", &["instance_down"]);

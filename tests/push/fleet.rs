@@ -12,7 +12,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    harness::{Agent, Home, LIMIT, POLL, text_of, wait_for, wait_until},
+    harness::{Agent, Home, LIMIT, POLL, says, text_of, wait_for, wait_until},
     http::{self, Reply},
 };
 
@@ -86,7 +86,7 @@ pub fn open_master(name: &str) -> (Agent, u16) {
 /// The files of a client of the masters on `ports`, with a puppet called `puppet` that says 100.
 pub fn client(name: &str, ports: &[u16]) -> Home {
     let mut home = Home::named(name);
-    home.puppet(1, "puppet", 100);
+    home.probe(2, "puppet", &says(100, "as told"));
     reports_to(&mut home, ports, "");
     home
 }
@@ -148,9 +148,14 @@ pub fn wait_gone(agent: &Agent, uuid: &str) {
     wait_until("it is gone", || seen(agent, uuid).is_none());
 }
 
+/// Lets the puppet of an agent say something else, at once.
+pub fn tell(home: &Home, status: u32, message: &str) {
+    home.probe(2, "puppet", &says(status, message));
+}
+
 /// Changes what the puppet of a client says, and waits until the master sees it.
 pub fn wait_change(client: &Agent, master: &Agent, status: u32) {
-    client.home.tell("puppet", status, "as told");
+    tell(&client.home, status, "as told");
     wait_status(master, &uuid(client), "puppet", status);
 }
 

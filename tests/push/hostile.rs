@@ -344,7 +344,7 @@ fn what_one_client_claims_of_another_changes_nothing() {
     assert!(tree["LocalHost"]["Probes"]["x"].is_null());
     let names = master.json("/api/hosts").to_string();
     assert!(!names.contains("claimed"), "{names}");
-    good.home.probe(1, "more", &says(100, "well"));
+    good.home.probe(2, "more", &says(100, "well"));
     scene.good_is_served(100);
     wait_same_journal(good, master);
     let logs = master.logs();

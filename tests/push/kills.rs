@@ -52,7 +52,7 @@ fn nothing_is_lost_or_doubled_however_often_who_is_killed() {
     reports_to(&mut home, &[top_port], "");
     let middle = home.start();
     let leaf = client("leaf", &[middle_port]);
-    leaf.probe(1, "restless", RESTLESS);
+    leaf.probe(2, "restless", RESTLESS);
     let leaf = leaf.start();
     let (me, over) = (uuid(&leaf), uuid(&middle));
     wait_alive(&top, &me);
@@ -63,7 +63,7 @@ fn nothing_is_lost_or_doubled_however_often_who_is_killed() {
         *who = who.take().map(|agent| agent.kill().start());
     }
     let [leaf, middle, top] = agents.map(Option::unwrap);
-    leaf.home.probe(1, "restless", AT_REST);
+    leaf.home.probe(2, "restless", AT_REST);
     for service in 0..10 {
         wait_status(&top, &me, &format!("restless/service{service}"), 100);
     }

@@ -15,7 +15,7 @@ use crate::{
         allow, client, free_port, push_address, reports_to, seen, takes_clients, uuid, wait_alive,
         wait_change,
     },
-    harness::{Agent, Home, LIMIT, wait_until},
+    harness::{Agent, Home, LIMIT, says, wait_until},
     stranger::{Meeting, Papers, authority, login, run},
 };
 
@@ -27,7 +27,7 @@ fn plain_master() -> (Agent, u16) {
 
 fn plain_client(port: u16) -> Agent {
     let mut leaf = Home::named("leaf");
-    leaf.puppet(1, "puppet", 100);
+    leaf.probe(2, "puppet", &says(100, "as told"));
     reports_to(&mut leaf, &[port], "SslEnabled = false");
     leaf.start()
 }

@@ -66,7 +66,7 @@ fn a_token_is_for_its_group_its_time_and_its_master() {
     // One of another master names another authority: not even asked.
     let (other, _) = self::master();
     let misled = joins("misled", port, &token(&other, &[]));
-    misled.wait_log("the join token");
+    misled.wait_log("somebody is in between");
     assert!(seen(&master, &uuid(&misled)).is_none());
     assert!(!waiting(&master).contains(&uuid(&misled)));
     assert!(!misled.home.path("master.crt").exists());

@@ -57,7 +57,7 @@ pub fn exchange(
     path: &str,
     headers: &[&str],
 ) -> Reply {
-    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n");
+    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
     headers.iter().for_each(|header| head.push_str(&format!("{header}\r\n")));
     stream.write_all((head + "\r\n").as_bytes()).unwrap();
     let answer = read_all(stream);

@@ -2,6 +2,7 @@
 //! ends, for ever.
 
 use std::{
+    io::ErrorKind,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -36,7 +37,7 @@ use crate::{
     },
     push::{JoinToken, nonce},
     trust::{
-        BadCertificate, Fingerprint, FirstContact, ServerTrust, push_client_config,
+        BadCertificate, Fingerprint, FirstContact, Refusal, ServerTrust, push_client_config,
         verify_signature,
     },
 };
@@ -544,7 +545,14 @@ fn check_fingerprint(
 
 fn tls_error(error: &std::io::Error) -> String {
     match crate::trust::untrusted(error) {
+        Some(untrusted) if matches!(untrusted.why, Refusal::Unknown) => format!(
+            "{untrusted}: if the master's authority was replaced on purpose, remove the file named by \
+             SslCert, else somebody is in between"
+        ),
         Some(untrusted) => untrusted.to_string(),
+        None if matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset) => {
+            format!("{error}; is SslEnabled the same on both sides?")
+        }
         None => error.to_string(),
     }
 }
