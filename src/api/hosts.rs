@@ -10,21 +10,22 @@ use axum::{
 
 use super::{
     Api,
-    reply::{self, Document, Segments},
-    views,
+    reply::{self, Segments},
+    subtree, views,
 };
 use crate::tree::{Contact, Event, Instance, Presence, ProbeName, View};
 
 type Shared = State<Arc<Api>>;
 
 pub async fn tree(State(api): Shared, headers: HeaderMap) -> Response {
-    let snapshot = api.snapshot();
-    let whole = || Document::of(&views::Wigo::new(&snapshot.tree, snapshot.tree.me()));
-    snapshot.whole.get_or_init(whole).answer(&headers)
+    let tree = api.view();
+    let top = tree.me().uuid;
+    subtree::answer(&api, tree, top, &headers)
 }
 
 pub async fn status(State(api): Shared, headers: HeaderMap) -> Response {
-    reply::json(&headers, &api.snapshot().tree.me().global_status())
+    let status = api.hub.read(|tree| tree.me().global_status());
+    reply::json(&headers, &status)
 }
 
 pub async fn hosts(State(api): Shared, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
@@ -32,8 +33,8 @@ pub async fn hosts(State(api): Shared, RawQuery(query): RawQuery, headers: Heade
         Ok(wanted) => wanted,
         Err(why) => return reply::refuse(StatusCode::BAD_REQUEST, why),
     };
-    let snapshot = api.snapshot();
-    let instances = snapshot.tree.instances().into_iter();
+    let tree = api.view();
+    let instances = tree.instances().into_iter();
     let names: Vec<&str> = instances
         .filter(|instance| wanted.iter().all(|(key, value)| has_label(instance, key, value)))
         .map(|instance| instance.host.name.as_str())
@@ -76,11 +77,19 @@ pub fn query_pairs(query: &str) -> impl Iterator<Item = (String, String)> + '_ {
 
 /// Answers from the instance of this name or uuid, or says that there is none.
 fn with_host(api: &Api, host: &str, answer: impl FnOnce(&View, &Instance) -> Response) -> Response {
-    let snapshot = api.snapshot();
-    match snapshot.tree.find(host) {
-        Some(instance) => answer(&snapshot.tree, instance),
+    let tree = api.view();
+    match tree.find(host) {
+        Some(instance) => answer(&tree, instance),
         None => reply::refuse(StatusCode::NOT_FOUND, unknown_host(host)),
     }
+}
+
+/// The same without a copy of the tree, for what is answered in no time.
+fn glance_at(api: &Api, host: &str, answer: impl FnOnce(&Instance) -> Response) -> Response {
+    api.hub.read(|tree| match tree.find(host) {
+        Some(instance) => answer(instance),
+        None => reply::refuse(StatusCode::NOT_FOUND, unknown_host(host)),
+    })
 }
 
 /// The original's words for it.
@@ -100,17 +109,17 @@ pub async fn host(
     headers: HeaderMap,
 ) -> Response {
     with_host(&api, &host, |tree, instance| {
-        reply::json(&headers, &views::Wigo::new(tree, instance))
+        subtree::answer(&api, tree.clone(), instance.uuid, &headers)
     })
 }
 
 /// Forgets a host that does not report any more.
 pub async fn forget(State(api): Shared, Segments(host): Segments<String>) -> Response {
-    let snapshot = api.snapshot();
-    let Some(instance) = snapshot.tree.find(&host) else {
+    let tree = api.view();
+    let Some(instance) = tree.find(&host) else {
         return reply::refuse(StatusCode::NOT_FOUND, unknown_host(&host));
     };
-    if let Err(why) = may_forget(&snapshot.tree, instance) {
+    if let Err(why) = may_forget(&tree, instance) {
         return reply::refuse(StatusCode::CONFLICT, why);
     }
     let why = "forgotten by an operator".to_owned();
@@ -143,7 +152,7 @@ pub async fn host_status(
     Segments(host): Segments<String>,
     headers: HeaderMap,
 ) -> Response {
-    with_host(&api, &host, |_, instance| reply::json(&headers, &instance.global_status()))
+    glance_at(&api, &host, |instance| reply::json(&headers, &instance.global_status()))
 }
 
 pub async fn probes(
@@ -173,14 +182,14 @@ pub async fn probe_status(
     Segments((host, probe)): Segments<(String, String)>,
     headers: HeaderMap,
 ) -> Response {
-    with_host(&api, &host, |_, instance| match instance.host.probes.get(probe.as_str()) {
+    glance_at(&api, &host, |instance| match instance.host.probes.get(probe.as_str()) {
         Some(found) => reply::json(&headers, &found.result.status),
         None => unknown_probe(&host, &probe),
     })
 }
 
 pub async fn groups(State(api): Shared, headers: HeaderMap) -> Response {
-    reply::json(&headers, &api.snapshot().tree.groups())
+    reply::json(&headers, &api.view().groups())
 }
 
 pub async fn group(
@@ -188,15 +197,15 @@ pub async fn group(
     Segments(group): Segments<String>,
     headers: HeaderMap,
 ) -> Response {
-    let snapshot = api.snapshot();
-    match snapshot.tree.group(&group) {
-        Some(found) => reply::json(&headers, &views::Group::new(&snapshot.tree, &found)),
+    let tree = api.view();
+    match tree.group(&group) {
+        Some(found) => reply::json(&headers, &views::Group::new(&tree, &found)),
         None => reply::refuse(StatusCode::NOT_FOUND, format!("Group {group} not found")),
     }
 }
 
 pub async fn labels(State(api): Shared, headers: HeaderMap) -> Response {
-    reply::json(&headers, &count_labels(&api.snapshot().tree))
+    reply::json(&headers, &count_labels(&api.view()))
 }
 
 /// How many hosts have each value of each label.

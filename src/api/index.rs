@@ -23,7 +23,7 @@ pub async fn style() -> Response {
 }
 
 pub async fn page(State(api): State<Arc<Api>>) -> Response {
-    let page = render(&api.snapshot().tree);
+    let page = render(&api.view());
     ([(header::CACHE_CONTROL, "no-cache")], Html(page)).into_response()
 }
 

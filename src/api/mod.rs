@@ -2,15 +2,18 @@
 
 mod auth;
 mod authority;
+mod fragments;
+mod gzip;
 mod hosts;
 mod index;
 mod journal;
 mod reply;
 mod schedule;
 pub mod server;
+mod subtree;
 pub mod views;
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use axum::{
@@ -25,6 +28,11 @@ use tower_http::{
     catch_panic::CatchPanicLayer,
     compression::{CompressionLayer, predicate::SizeAbove},
 };
+
+use fragments::Fragments;
+#[cfg(test)]
+pub use subtree::whole_text;
+use uuid::Uuid;
 
 use crate::{
     config::Config, hub::Hub, probe::pool::Pool, push::Authority, store::Store, tree::View,
@@ -41,15 +49,10 @@ pub struct Api {
     pub config: Arc<ArcSwap<Config>>,
     /// Who may push; `None` where push clients are not taken.
     pub authority: Option<Arc<Authority>>,
-    snapshot: Mutex<Option<Arc<Snapshot>>>,
-}
-
-/// The tree at one moment, shared by all requests until it changes, so that nothing is rendered while
-/// probes wait for the tree.
-pub struct Snapshot {
-    pub tree: View,
-    /// `/api`, rendered by the first who asks.
-    whole: OnceLock<reply::Document>,
+    /// What was rendered of each instance.
+    fragments: Arc<Fragments>,
+    /// Tells what this process answers from what an earlier one did.
+    process: u64,
 }
 
 impl Api {
@@ -61,21 +64,14 @@ impl Api {
         config: Arc<ArcSwap<Config>>,
         authority: Option<Arc<Authority>>,
     ) -> Arc<Api> {
-        Arc::new(Api { hub, store, pool, config, authority, snapshot: Mutex::new(None) })
+        let fragments = Arc::new(Fragments::new());
+        let process = Uuid::new_v4().as_u64_pair().1;
+        Arc::new(Api { hub, store, pool, config, authority, fragments, process })
     }
 
-    /// The tree as it is now.
-    pub fn snapshot(&self) -> Arc<Snapshot> {
-        let mut held = self.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
-        let revision = self.hub.read(|tree| tree.revision());
-        match held.as_ref().filter(|held| held.tree.revision() == revision) {
-            Some(held) => held.clone(),
-            None => {
-                let taken = Arc::new(Snapshot { tree: self.hub.view(), whole: OnceLock::new() });
-                *held = Some(taken.clone());
-                taken
-            }
-        }
+    /// The tree as it is now, so that nothing is rendered while probes wait for the tree.
+    pub fn view(&self) -> View {
+        self.hub.view()
     }
 }
 

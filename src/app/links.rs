@@ -87,6 +87,11 @@ impl Links {
         }
         let ca = Ca::load(&settings.ssl_cert, &settings.ssl_key, &current.global.hostname);
         let ca = Arc::new(ca.map_err(StartError::Authority)?);
+        tracing::info!(
+            "the authority for push clients is `{}`, SHA-256 {}",
+            settings.ssl_cert.display(),
+            ca.fingerprint()
+        );
         let authority = Authority::open(settings, ca.clone(), store.admission(), hub.clone())?;
         let server = Server::bind(&settings.address, settings.port).await?;
         links.address = server.address().ok();

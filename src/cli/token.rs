@@ -75,7 +75,7 @@ pub enum CannotDo {
          started",
         path.display()
     )]
-    Database { path: PathBuf, source: StoreError },
+    Database { path: PathBuf, source: Box<StoreError> },
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("there is no token `{0}`: `wigo token list` shows those there are")]
@@ -91,7 +91,7 @@ pub fn run(command: Command, path: Option<&Path>) -> Result<(), CannotDo> {
     let config = config::load(path.unwrap_or(DEFAULT_PATH.as_ref()))?.config;
     let database = &config.global.database;
     let tokens = store::open_for_tokens(database)
-        .map_err(|source| CannotDo::Database { path: database.clone(), source })?;
+        .map_err(|error| CannotDo::Database { path: database.clone(), source: error.into() })?;
     let screen = Screen::of_stdout(false);
     let text = match command {
         Command::Join(join) => {

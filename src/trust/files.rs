@@ -109,6 +109,11 @@ pub(super) fn everybody_may_read(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
 }
 
+/// A certificate in PEM form.
+pub fn certificate_pem(certificate: &CertificateDer<'_>) -> String {
+    pem("CERTIFICATE", certificate)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,9 +156,4 @@ mod tests {
         let error = read("certificate", Path::new("/dev/zero")).unwrap_err();
         assert!(matches!(error, BadCertificate::Read { .. }), "{error:?}");
     }
-}
-
-/// A certificate in PEM form.
-pub fn certificate_pem(certificate: &CertificateDer<'_>) -> String {
-    pem("CERTIFICATE", certificate)
 }

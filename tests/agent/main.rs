@@ -9,6 +9,7 @@ mod support;
 
 mod abuse;
 mod api;
+mod authority;
 mod config;
 mod database;
 mod journal;

@@ -52,6 +52,7 @@ fn three_levels_are_one_picture_at_the_top() {
     assert_eq!(top.json("/api/hosts/leaf/probes/full")["Value"], 17.5);
 
     // The worst status wins all the way up.
+    wait_status(&top, &me, "puppet", 100);
     tell(&leaf.home, 480, "on fire");
     wait_status(&top, &me, "puppet", 480);
     for above in [&uuid(&top), &over, &me] {

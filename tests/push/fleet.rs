@@ -162,7 +162,7 @@ pub fn wait_change(client: &Agent, master: &Agent, status: u32) {
 /// What an operator on the host of `master` does.
 pub fn operate(master: &Agent, uuid: &str, what: &str) -> Reply {
     let path = format!("/api/authority/hosts/{uuid}/{what}");
-    http::ask(master.address(), "POST", &path, &["X-Wigo-Request: 1"])
+    http::ask(master.address(), "POST", &path, &["Host: localhost", "X-Wigo-Request: 1"])
 }
 
 pub fn allow(master: &Agent, uuid: &str) {

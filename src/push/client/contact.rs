@@ -246,8 +246,8 @@ impl Contact {
             .map_err(|_| NoSession::Tls("the handshake took too long".to_owned()))?
             .map_err(|error| NoSession::Tls(tls_error(&error)))?;
         if let Some(learned) = contact.and_then(|contact| contact.learned()) {
-            let mut known = credentials.clone();
-            *credentials = blocking(move || known.pin(learned).map(|()| known)).await?;
+            let (mut known, expected) = (credentials.clone(), !self.expected().is_empty());
+            *credentials = blocking(move || known.pin(learned, expected).map(|()| known)).await?;
         }
         Ok(stream)
     }
@@ -325,8 +325,8 @@ impl Contact {
             }
             None => {
                 check_fingerprint(std::slice::from_ref(&authority), &expected)?;
-                let mut known = credentials.clone();
-                credentials = blocking(move || known.pin(authority).map(|()| known)).await?;
+                let (mut known, given) = (credentials.clone(), !expected.is_empty());
+                credentials = blocking(move || known.pin(authority, given).map(|()| known)).await?;
             }
         }
         let identity = credentials.certificate.as_ref().map(|certificate| PlainIdentity {
@@ -545,10 +545,12 @@ fn check_fingerprint(
 
 fn tls_error(error: &std::io::Error) -> String {
     match crate::trust::untrusted(error) {
-        Some(untrusted) if matches!(untrusted.why, Refusal::Unknown) => format!(
-            "{untrusted}: if the master's authority was replaced on purpose, remove the file named by \
+        Some(untrusted) if matches!(untrusted.why, Refusal::Unknown | Refusal::Other(_)) => {
+            format!(
+                "{untrusted}: if the master's authority was replaced on purpose, remove the file named by \
              SslCert, else somebody is in between"
-        ),
+            )
+        }
         Some(untrusted) => untrusted.to_string(),
         None if matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset) => {
             format!("{error}; is SslEnabled the same on both sides?")

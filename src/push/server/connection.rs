@@ -298,7 +298,7 @@ where
     let clients = host.live.count() / RETURNS_PER_MS;
     let return_ms = u32::try_from(clients).unwrap_or(LONGEST_RETURN_MS);
     let welcome = Answer::Welcome {
-        position: host.hub.position(uuid),
+        position: host.hub.position(uuid, login.journal_highest),
         heartbeat_ms: millis(heartbeat),
         silence_ms: millis(silence),
         return_ms: return_ms.clamp(SHORTEST_RETURN_MS, LONGEST_RETURN_MS),
