@@ -226,7 +226,7 @@ fn connections_that_say_nothing_keep_nobody_out() {
     wait_alive(master, &uuid(&new));
     runtime.block_on(async {
         while let Some(done) = silent.join_next().await {
-            done.unwrap()
+            done.unwrap();
         }
     });
     scene.good_is_served(100);

@@ -77,7 +77,7 @@ fn two_that_race_for_the_last_use_do_not_both_win() {
     let (master, port) = master();
     let token = token(&master, &[]);
     let both = [joins("one", port, &token), joins("two", port, &token)];
-    let uuids = both.each_ref().map(|agent| uuid(agent));
+    let uuids = both.each_ref().map(uuid);
     let is_in = |uuid: &String| seen(&master, uuid).is_some_and(|seen| seen["IsAlive"] == true);
     wait_until("one is in and the other waits", || {
         let waits = waiting(&master);

@@ -18,7 +18,10 @@ use tokio::{
     sync::watch,
     time::{sleep, timeout},
 };
-use tokio_rustls::{TlsConnector, rustls::ClientConfig};
+use tokio_rustls::{
+    TlsConnector,
+    rustls::{self, AlertDescription, ClientConfig},
+};
 use uuid::Uuid;
 
 use super::{
@@ -215,7 +218,10 @@ impl Contact {
         }
         let stream = self.secure(stream, &mut credentials).await?;
         let mut stream = Box::pin(stream);
-        greeting::greet(&mut stream).await?;
+        // With TLS 1.3 a server says only now what it thinks of our certificate.
+        greeting::greet(&mut stream).await.inspect_err(|error| {
+            self.rejected |= credentials.certificate.is_some() && is_about_certificate(error);
+        })?;
         let introduction: Introduction = receive(&mut stream, GREETING_LIMIT).await?;
         self.acquainted(stream, introduction, credentials, None, orders).await
     }
@@ -557,6 +563,24 @@ fn tls_error(error: &std::io::Error) -> String {
         }
         None => error.to_string(),
     }
+}
+
+/// Whether the server has refused our certificate, as after its authority was replaced.
+fn is_about_certificate(error: &Unacquainted) -> bool {
+    use AlertDescription as A;
+    let Unacquainted::Io { source, .. } = error else { return false };
+    let inner = source.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let Some(rustls::Error::AlertReceived(alert)) = inner else { return false };
+    matches!(
+        alert,
+        A::BadCertificate
+            | A::UnsupportedCertificate
+            | A::CertificateRevoked
+            | A::CertificateExpired
+            | A::CertificateUnknown
+            | A::UnknownCA
+            | A::DecryptError
+    )
 }
 
 fn unexpected(answer: Answer) -> NoSession {
