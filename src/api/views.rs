@@ -169,6 +169,35 @@ fn date_in(at: Timestamp, zone: TimeZone) -> String {
 mod tests {
     use super::*;
 
+    fn told(kind: Kind, now: Option<Status>) -> tree::Transition {
+        tree::Transition {
+            kind,
+            at: Timestamp::UNIX_EPOCH,
+            group: "g".into(),
+            host: "web".into(),
+            probe: None,
+            was: None,
+            now,
+            message: "why".into(),
+        }
+    }
+
+    #[test]
+    fn instances_are_worded_as_in_the_log_of_the_original() {
+        let check = |kind, now, sentence: &str, level| {
+            let transition = told(kind, now);
+            assert_eq!(log_message(&transition), sentence);
+            assert_eq!(log_level(&transition), level, "{sentence}");
+        };
+        check(Kind::InstanceDown, Some(Status::DOWN), "Wigo web DOWN : why", 4);
+        check(Kind::InstanceDown, None, "Wigo web DOWN : why", 4);
+        check(Kind::InstanceUp, Some(Status::CRIT), "Wigo web UP", 6);
+        check(Kind::InstanceSeen, None, "Wigo web reported for the first time", 2);
+        check(Kind::InstanceGone, None, "Wigo web is not watched any more : why", 2);
+        check(Kind::InstanceMoved, None, "Wigo web is heard by another way : why", 2);
+        check(Kind::ClientWaiting, None, "why", 2);
+    }
+
     #[test]
     fn dates_are_written_as_the_original_does() {
         let zone = TimeZone::get("Europe/Paris").unwrap_or(TimeZone::UTC);

@@ -12,7 +12,7 @@ use crate::{
     pull::Pull,
     push::{
         Authority,
-        client::{Clients, Past, Reporter},
+        client::{Clients, Past, Reporter, Tcp},
         protocol::{Pool, transport::Traffic},
         server::{Host, Live, Pressure, Server},
     },
@@ -71,6 +71,7 @@ impl Links {
             version: VERSION,
             hub: hub.clone(),
             past: Arc::new(OnDisk(store.clone())),
+            network: Arc::new(Tcp),
         };
         let mut links = Links {
             hub: hub.clone(),

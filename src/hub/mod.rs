@@ -144,9 +144,14 @@ impl Hub {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What the clocks say that everything here goes by.
+    pub fn now(&self) -> Now {
+        (self.clock)()
+    }
+
     /// Applies an event, now.
     pub fn handle(&self, event: Event) {
-        self.handle_at(event, (self.clock)());
+        self.handle_at(event, self.now());
     }
 
     fn handle_at(&self, event: Event, now: Now) {
@@ -173,7 +178,7 @@ impl Hub {
     /// Takes over entries that `link`, an instance directly below, tells of its journal, up to its entry
     /// `position`. Each entry is taken once, whoever tells it.
     pub fn learn(&self, link: Uuid, told: Vec<Told>, position: u64) {
-        let now = (self.clock)();
+        let now = self.now();
         let mut state = self.state();
         let mut entries = Vec::new();
         for Told { origin, origin_id, mut transition } in told {
@@ -225,7 +230,7 @@ impl Hub {
 
     /// Compares the clocks; a jump of the wall clock becomes a transition. Called regularly.
     pub fn check_clock(&self) {
-        self.check_clock_at((self.clock)());
+        self.check_clock_at(self.now());
     }
 
     fn check_clock_at(&self, now: Now) {

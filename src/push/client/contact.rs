@@ -13,8 +13,6 @@ use std::{
 use rustls_pki_types::{CertificateDer, ServerName};
 use thiserror::Error;
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
     sync::watch,
     time::{sleep, timeout},
 };
@@ -25,7 +23,9 @@ use tokio_rustls::{
 use uuid::Uuid;
 
 use super::{
-    BadCredentials, Credentials, Ending, Order, Reporter, Session, Told, Troubles, pace::Pace,
+    BadCredentials, Credentials, Ending, Order, Reporter, Session, Told, Troubles,
+    network::{AnyStream, Stream},
+    pace::Pace,
 };
 use crate::{
     config::{Endpoint, PushClient},
@@ -55,11 +55,6 @@ const WAITING_LIMIT: Duration = Duration::from_secs(3 * WAITING_EVERY.as_secs())
 const RENEW_LIMIT: Duration = Duration::from_secs(30);
 /// How often it is looked whether the certificate is to be renewed.
 const RENEW_LOOK: Duration = Duration::from_secs(3600);
-
-/// What a session runs on.
-pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 /// Why there is no session with a master.
 #[derive(Debug, Error)]
@@ -207,12 +202,11 @@ impl Contact {
         if self.rejected {
             credentials.certificate = None;
         }
-        let address = (self.master.host.as_str(), self.master.port);
-        let stream = timeout(CONNECT_LIMIT, TcpStream::connect(address))
+        let connecting = self.reporter.network.connect(&self.master);
+        let stream = timeout(CONNECT_LIMIT, connecting)
             .await
             .map_err(|_| NoSession::ConnectSlow(CONNECT_LIMIT))?
             .map_err(NoSession::Connect)?;
-        let _ = stream.set_nodelay(true);
         if !self.settings.ssl_enabled {
             return self.plain(stream, credentials, orders).await;
         }
@@ -229,9 +223,9 @@ impl Contact {
     /// Puts TLS on the connection; learns the authority at first contact.
     async fn secure(
         &mut self,
-        stream: TcpStream,
+        stream: AnyStream,
         credentials: &mut Credentials,
-    ) -> Result<tokio_rustls::client::TlsStream<TcpStream>, NoSession> {
+    ) -> Result<tokio_rustls::client::TlsStream<AnyStream>, NoSession> {
         let name = ServerName::try_from(self.master.host.clone())
             .map_err(|_| NoSession::Tls(format!("`{}` is no name of a host", self.master.host)))?;
         let expected = self.expected();
@@ -296,7 +290,7 @@ impl Contact {
     /// Without TLS: each side proves who it is by signing what the other made up.
     async fn plain(
         &mut self,
-        mut stream: TcpStream,
+        mut stream: AnyStream,
         mut credentials: Credentials,
         orders: watch::Receiver<Order>,
     ) -> Result<Outcome, NoSession> {

@@ -6,7 +6,6 @@ use rustls_pki_types::CertificateDer;
 use thiserror::Error;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
     sync::{oneshot, watch},
     time::{Instant, sleep, sleep_until, timeout},
 };
@@ -74,15 +73,17 @@ enum NoSession {
     Refused(String),
 }
 
-/// Serves one connection.
-pub(super) async fn serve(
-    stream: TcpStream,
+/// Serves one connection, whatever it runs on. `address` is where it comes from; it counts as that of a
+/// `stranger` until it is known who connects.
+pub async fn serve<S>(
+    stream: S,
     address: SocketAddr,
     host: Arc<Host>,
     stranger: Admitted,
     stop: Stop,
-) {
-    let _ = stream.set_nodelay(true);
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
     let served = async {
         if !host.encrypted {
             return acquainted(stream, address, None, &host, stranger, stop).await;
