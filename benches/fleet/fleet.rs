@@ -309,8 +309,7 @@ pub fn within(started: Instant, limit: Duration, what: &str) -> Outcome {
 /// Bytes of TCP payload that the connections of a port have taken and given, as the kernel counts them.
 /// `None` without `ss`.
 pub fn payload(port: u16) -> Option<(u64, u64)> {
-    let output =
-        Command::new("ss").args(["-tinHO", &format!("sport = :{port}")]).output().ok()?;
+    let output = Command::new("ss").args(["-tinHO", &format!("sport = :{port}")]).output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let sum = |name: &str| -> u64 {
         let words = text.split_whitespace().filter_map(|word| word.strip_prefix(name));

@@ -108,9 +108,11 @@ pub fn flood(connections: usize) -> Outcome {
         let what = format!("{changing} % transitions");
         line(&format!("{what}: results/s"), format!("{per_second:.0}"), "100000");
         let busy = share(master_after - master_before);
-        line(&format!("{what}: master / clients"), format!(
-            "{busy:.0} % / {:.0} %", share(ours_after - ours_before)
-        ), "");
+        line(
+            &format!("{what}: master / clients"),
+            format!("{busy:.0} % / {:.0} %", share(ours_after - ours_before)),
+            "",
+        );
         let on_full_core = per_second / busy * 100.0;
         line(&format!("{what}: results/s if it had a full core"), format!("{on_full_core:.0}"), "");
         line(&format!("{what}: journal entries/s"), format!("{entries:.0}"), "");

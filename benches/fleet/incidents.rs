@@ -91,7 +91,9 @@ pub fn restart(clients: usize) -> Outcome {
         // All that was there, its own probe (which runs once a minute) not counted.
         let came = loop {
             match scene.wigo.http.counts() {
-                Ok(now) if now.alive >= before.alive && now.stale <= 1 => break Ok(killed.elapsed()),
+                Ok(now) if now.alive >= before.alive && now.stale <= 1 => {
+                    break Ok(killed.elapsed());
+                }
                 Ok(now) if killed.elapsed() > RETURN_LIMIT => break Err(format!("{now:?}")),
                 _ => thread::sleep(LOOK_EVERY * 10),
             }
@@ -99,10 +101,8 @@ pub fn restart(clients: usize) -> Outcome {
         done.store(true, Relaxed);
         (came, asking.join().unwrap_or_default())
     });
-    let back = back.map_or_else(
-        |why| format!("never: {why}"),
-        |time| format!("{:.1} s", time.as_secs_f64()),
-    );
+    let back = back
+        .map_or_else(|why| format!("never: {why}"), |time| format!("{:.1} s", time.as_secs_f64()));
     line("it listens again", format!("{:.2} s", listening.as_secs_f64()), "");
     line("all back with their whole state", back, "15 s");
     line("longest wait for /api/status meanwhile", format!("{:.0} ms", gap * 1e3), "");
@@ -140,9 +140,8 @@ pub fn down(_: usize) -> Outcome {
     let folder = tempfile::tempdir()?;
     let top = Place::new(folder.path().join("top"), "top", &Duties::default())?;
     let duties = Duties { above: Some(&top), ..Duties::default() };
-    let places = ["killed", "silent"].map(|name| {
-        Place::new(folder.path().join(name), name, &duties).map(|place| (name, place))
-    });
+    let places = ["killed", "silent"]
+        .map(|name| Place::new(folder.path().join(name), name, &duties).map(|place| (name, place)));
     let master = top.start(None)?;
     let started = Instant::now();
     let mut running = Vec::new();

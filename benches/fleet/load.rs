@@ -67,14 +67,13 @@ fn measure(scene: &mut Scene, clients: usize, says: Option<Says>) -> Outcome<Cos
     scene.fleet.run_probes(says);
     // The first heartbeats tell of more than the later ones.
     thread::sleep(SETTLING);
-    let (before, bytes, started) =
-        (scene.wigo.usage()?, payload(scene.place.push), Instant::now());
+    let (before, bytes, started) = (scene.wigo.usage()?, payload(scene.place.push), Instant::now());
     thread::sleep(span());
     let (after, seconds) = (scene.wigo.usage()?, started.elapsed().as_secs_f64());
     let per_client = |more: u64| more as f64 / clients as f64 / seconds;
-    let bytes = bytes.zip(payload(scene.place.push)).map(|(before, after)| {
-        (per_client(after.0 - before.0), per_client(after.1 - before.1))
-    });
+    let bytes = bytes
+        .zip(payload(scene.place.push))
+        .map(|(before, after)| (per_client(after.0 - before.0), per_client(after.1 - before.1)));
     Ok(Cost { cpu: (after.cpu - before.cpu).as_secs_f64() / seconds * 100.0, bytes })
 }
 
