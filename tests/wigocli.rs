@@ -16,6 +16,9 @@ const TREE: &str = r#"{"Uuid":"a","Version":"Wigo v1.0.0","Hostname":"hub","IsAl
 "Name":"edge","Status":250,"Probes":{"ntp":{"Status":250,"Message":"late \u001b[2J"},"load":{"Status":100}}}},
 "c":{"Uuid":"c","Version":"Wigo v1.0.0","Hostname":"gone","IsAlive":false,"GlobalStatus":999}}}"#;
 
+const CLIENTS: &str =
+    r#"{"allowed":{"a-1":"web1"},"waiting":{"b-1":"new\u001b[2J","b-2":"web2"},"ca":"AA:BB"}"#;
+
 /// What the fake agent answers to a request line such as `GET /api HTTP/1.1`: status and body.
 type Answer = dyn Fn(&str) -> (u16, String) + Send + Sync;
 
@@ -35,8 +38,14 @@ fn agent(answer: impl Fn(&str) -> (u16, String) + Send + Sync + 'static) -> Stri
 
 fn serve(mut stream: TcpStream, answer: &Answer) {
     let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
-    let Some(Ok(request)) = lines.next() else { return };
-    lines.find(|line| line.as_ref().map_or(true, String::is_empty)); // the end of the headers
+    let Some(Ok(mut request)) = lines.next() else { return };
+    let headers = lines.map_while(Result::ok).take_while(|line| !line.is_empty());
+    for header in headers.map(|header| header.to_ascii_lowercase()) {
+        // Beside the request line only what a change has to carry.
+        if header.starts_with("x-wigo-request:") || header.starts_with("authorization:") {
+            request += &format!(" | {header}");
+        }
+    }
     let (status, body) = answer(&request);
     let length = body.len();
     let head =
@@ -93,6 +102,8 @@ fn every_form_shows_its_thing_and_judges_it() {
     check("remote localhost probe load", 0, " Message        : fine\n");
     check("remote gone", 2, "gone DOWN : \n");
     check("--json", 1, &format!("{TREE}\n"));
+    check("tree", 1, "├─ gone  DOWN      0\n└─ edge  WARN    250  1 probe not well\n");
+    check("tree --json", 1, &format!("{TREE}\n"));
     check("remote edge probe ntp --json", 1, "{\"Status\":250,\"Message\":\"late \\u001b[2J\"}\n");
 }
 
@@ -117,6 +128,90 @@ fn what_cannot_be_told_ends_with_3_and_a_reason() {
     check(&format!("{url}/login"), "", "asks for a login");
     check(&format!("{url}/other"), "", "not of a wigo");
     check("nonsense", "", "begin with http");
+}
+
+#[test]
+fn a_change_is_asked_for_once_for_each_client() {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let seen = asked.clone();
+    let url = agent(move |request| {
+        if request == "GET /api/authority/hosts HTTP/1.1" {
+            return (200, CLIENTS.into());
+        }
+        seen.lock().unwrap().push(request.to_owned());
+        (200, "OK".into())
+    });
+    let check = |line: &str, stdout: &str, changes: &[&str]| {
+        asked.lock().unwrap().clear();
+        assert_eq!(run(&url, line), (Some(0), stdout.into(), String::new()), "{line}");
+        let changes: Vec<String> = changes
+            .iter()
+            .map(|path| format!("POST {path} HTTP/1.1 | x-wigo-request: 1"))
+            .collect();
+        assert_eq!(*asked.lock().unwrap(), changes, "{line}");
+    };
+    check(
+        "authority allow web2",
+        "web2 ( b-2 ) is allowed now\n",
+        &["/api/authority/hosts/b-2/allow"],
+    );
+    check(
+        "authority allow b-1",
+        "new\\u{1b}[2J ( b-1 ) is allowed now\n",
+        &["/api/authority/hosts/b-1/allow"],
+    );
+    check(
+        "authority allow --all --json",
+        "[\"b-1\",\"b-2\"]\n",
+        &["/api/authority/hosts/b-1/allow", "/api/authority/hosts/b-2/allow"],
+    );
+    check(
+        "authority revoke web1",
+        "web1 ( a-1 ) is revoked\n",
+        &["/api/authority/hosts/a-1/revoke"],
+    );
+    check("forget old/host", "old/host is forgotten\n", &["/api/hosts/old%2Fhost/forget"]);
+    check("authority list --json", &format!("{CLIENTS}\n"), &[]);
+    let (code, stdout, _) = run(&url, "authority list");
+    assert_eq!(code, Some(0));
+    assert!(stdout.contains("\tnew\\u{1b}[2J ( b-1 )\n"), "{stdout}");
+}
+
+#[test]
+fn a_change_that_is_refused_ends_with_3_and_the_reason() {
+    let refuse = |status: u16, why: &'static str| {
+        agent(move |request| match request.starts_with("GET ") {
+            true => (200, CLIENTS.into()),
+            false => (status, why.into()),
+        })
+    };
+    let check = |url: &str, line: &str, part: &str| {
+        let (code, stdout, stderr) = run(url, line);
+        assert_eq!((code, &*stdout), (Some(3), ""), "{line}: {stderr}");
+        assert!(stderr.contains(part), "{line}: {stderr}");
+        assert!(!stderr.contains("panicked") && !stderr.contains('\x1b'), "{line}: {stderr}");
+    };
+    let url = refuse(403, r#""it has to come\u001b from this machine""#);
+    check(&url, "authority allow web2", "403 Forbidden: it has to come\\u{1b} from this machine");
+    check(&url, "authority allow nobody", "`nobody` is no client that waits");
+    check(&url, "authority allow --all --watch", "leave it out here");
+    check(&url.replace("http://", "http://me:wrong@"), "forget edge", "403");
+    check(&refuse(401, "Not Authorized"), "forget edge", "asks for a login");
+    let url = refuse(401, "Not Authorized").replace("http://", "http://me:wrong@");
+    check(&url, "forget edge", "refused the login");
+    check(
+        &refuse(404, r#""Remote wigo edge not found""#),
+        "forget edge",
+        "Remote wigo edge not found",
+    );
+    check(&refuse(404, "404 page not found"), "forget edge", "too old for this");
+    check(
+        &refuse(409, r#""edge reports: revoke it""#),
+        "forget edge",
+        "409 Conflict: edge reports",
+    );
+    let url = agent(|_| (500, r#""Push server is not started""#.into()));
+    check(&url, "authority list", "set Enabled in [PushServer]");
 }
 
 #[test]

@@ -11,21 +11,22 @@ use serde::Serialize;
 
 use super::{
     Api,
-    reply::{self, Document, Segments},
-    views,
+    reply::{self, Segments},
+    subtree, views,
 };
-use crate::tree::{Instance, Presence, ProbeName, View};
+use crate::tree::{Contact, Event, Instance, Presence, ProbeName, View};
 
 type Shared = State<Arc<Api>>;
 
 pub async fn tree(State(api): Shared, headers: HeaderMap) -> Response {
-    let snapshot = api.snapshot();
-    let whole = || Document::of(&views::Wigo::new(&snapshot.tree, snapshot.tree.me()));
-    snapshot.whole.get_or_init(whole).answer(&headers)
+    let tree = api.view();
+    let top = tree.me().uuid;
+    subtree::answer(&api, tree, top, &headers)
 }
 
 pub async fn status(State(api): Shared, headers: HeaderMap) -> Response {
-    reply::json(&headers, &api.snapshot().tree.me().global_status())
+    let status = api.hub.read(|tree| tree.me().global_status());
+    reply::json(&headers, &status)
 }
 
 pub async fn hosts(State(api): Shared, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
@@ -33,8 +34,8 @@ pub async fn hosts(State(api): Shared, RawQuery(query): RawQuery, headers: Heade
         Ok(wanted) => wanted,
         Err(why) => return reply::refuse(StatusCode::BAD_REQUEST, why),
     };
-    let snapshot = api.snapshot();
-    let instances = snapshot.tree.instances().into_iter();
+    let tree = api.view();
+    let instances = tree.instances().into_iter();
     let names: Vec<&str> = instances
         .filter(|instance| wanted.iter().all(|(key, value)| has_label(instance, key, value)))
         .map(|instance| instance.host.name.as_str())
@@ -77,11 +78,19 @@ pub fn query_pairs(query: &str) -> impl Iterator<Item = (String, String)> + '_ {
 
 /// Answers from the instance of this name or uuid, or says that there is none.
 fn with_host(api: &Api, host: &str, answer: impl FnOnce(&View, &Instance) -> Response) -> Response {
-    let snapshot = api.snapshot();
-    match snapshot.tree.find(host) {
-        Some(instance) => answer(&snapshot.tree, instance),
+    let tree = api.view();
+    match tree.find(host) {
+        Some(instance) => answer(&tree, instance),
         None => reply::refuse(StatusCode::NOT_FOUND, unknown_host(host)),
     }
+}
+
+/// The same without a copy of the tree, for what is answered in no time.
+fn glance_at(api: &Api, host: &str, answer: impl FnOnce(&Instance) -> Response) -> Response {
+    api.hub.read(|tree| match tree.find(host) {
+        Some(instance) => answer(instance),
+        None => reply::refuse(StatusCode::NOT_FOUND, unknown_host(host)),
+    })
 }
 
 /// The original's words for it.
@@ -101,8 +110,42 @@ pub async fn host(
     headers: HeaderMap,
 ) -> Response {
     with_host(&api, &host, |tree, instance| {
-        reply::json(&headers, &views::Wigo::new(tree, instance))
+        subtree::answer(&api, tree.clone(), instance.uuid, &headers)
     })
+}
+
+/// Forgets a host that does not report any more.
+pub async fn forget(State(api): Shared, Segments(host): Segments<String>) -> Response {
+    let tree = api.view();
+    let Some(instance) = tree.find(&host) else {
+        return reply::refuse(StatusCode::NOT_FOUND, unknown_host(&host));
+    };
+    if let Err(why) = may_forget(&tree, instance) {
+        return reply::refuse(StatusCode::CONFLICT, why);
+    }
+    let why = "forgotten by an operator".to_owned();
+    api.hub.handle(Event::Forgotten { uuid: instance.uuid, why });
+    reply::text("OK")
+}
+
+/// What would be back the next moment cannot be forgotten.
+fn may_forget(tree: &View, instance: &Instance) -> Result<(), String> {
+    let name = &instance.host.name;
+    if instance.uuid == tree.me().uuid {
+        return Err(format!("{name} is this instance itself"));
+    }
+    let is_alive = tree.presence(instance) == Presence::Alive;
+    match instance.contact.as_deref() {
+        Some(Contact::Pull { endpoint, .. }) => Err(format!(
+            "{name} is asked at {endpoint}: remove it from [RemoteWigos] and reload the configuration"
+        )),
+        Some(Contact::Push { .. }) if is_alive => Err(format!(
+            "{name} is a push client and connected: revoke it (/api/authority/hosts/{}/revoke)",
+            instance.uuid
+        )),
+        _ if is_alive => Err(format!("{name} reports: only what does not report can be forgotten")),
+        _ => Ok(()),
+    }
 }
 
 pub async fn host_status(
@@ -110,7 +153,7 @@ pub async fn host_status(
     Segments(host): Segments<String>,
     headers: HeaderMap,
 ) -> Response {
-    with_host(&api, &host, |_, instance| reply::json(&headers, &instance.global_status()))
+    glance_at(&api, &host, |instance| reply::json(&headers, &instance.global_status()))
 }
 
 pub async fn probes(
@@ -140,14 +183,14 @@ pub async fn probe_status(
     Segments((host, probe)): Segments<(String, String)>,
     headers: HeaderMap,
 ) -> Response {
-    with_host(&api, &host, |_, instance| match instance.host.probes.get(probe.as_str()) {
+    glance_at(&api, &host, |instance| match instance.host.probes.get(probe.as_str()) {
         Some(found) => reply::json(&headers, &found.result.status),
         None => unknown_probe(&host, &probe),
     })
 }
 
 pub async fn groups(State(api): Shared, headers: HeaderMap) -> Response {
-    reply::json(&headers, &api.snapshot().tree.groups())
+    reply::json(&headers, &api.view().groups())
 }
 
 pub async fn group(
@@ -155,9 +198,9 @@ pub async fn group(
     Segments(group): Segments<String>,
     headers: HeaderMap,
 ) -> Response {
-    let snapshot = api.snapshot();
-    match snapshot.tree.group(&group) {
-        Some(found) => reply::json(&headers, &views::Group::new(&snapshot.tree, &found)),
+    let tree = api.view();
+    match tree.group(&group) {
+        Some(found) => reply::json(&headers, &views::Group::new(&tree, &found)),
         None => reply::refuse(StatusCode::NOT_FOUND, format!("Group {group} not found")),
     }
 }
@@ -178,10 +221,10 @@ struct Counts {
 
 /// For who only wants to know whether everything is there: small, however large the tree is.
 pub async fn counts(State(api): Shared, headers: HeaderMap) -> Response {
-    let snapshot = api.snapshot();
+    let tree = api.view();
     let mut counts = Counts::default();
-    for instance in snapshot.tree.all() {
-        let presence = snapshot.tree.presence(instance);
+    for instance in tree.all() {
+        let presence = tree.presence(instance);
         let is_stale = presence != Presence::Alive;
         counts.hosts += 1;
         *match presence {
@@ -198,7 +241,7 @@ pub async fn counts(State(api): Shared, headers: HeaderMap) -> Response {
 }
 
 pub async fn labels(State(api): Shared, headers: HeaderMap) -> Response {
-    reply::json(&headers, &count_labels(&api.snapshot().tree))
+    reply::json(&headers, &count_labels(&api.view()))
 }
 
 /// How many hosts have each value of each label.

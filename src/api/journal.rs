@@ -96,8 +96,8 @@ async fn answer(
     wanted.host = host.or(wanted.host);
     wanted.group = group.or(wanted.group);
     wanted.probe = probe.or(wanted.probe);
-    let snapshot = api.snapshot();
-    let in_tree = wanted.host.as_deref().and_then(|host| snapshot.tree.find(host));
+    let tree = api.view();
+    let in_tree = wanted.host.as_deref().and_then(|host| tree.find(host));
     if let Some(found) = in_tree {
         wanted.host = Some(found.host.name.clone());
     }
@@ -207,8 +207,8 @@ pub async fn timeline(
         Ok(wanted) => wanted,
         Err(why) => return reply::refuse(StatusCode::BAD_REQUEST, why),
     };
-    let snapshot = api.snapshot();
-    let Some(host) = snapshot.tree.find(&host).map(|found| found.host.name.clone()) else {
+    let tree = api.view();
+    let Some(host) = tree.find(&host).map(|found| found.host.name.clone()) else {
         return reply::refuse(StatusCode::NOT_FOUND, unknown_host(&host));
     };
     let until = wanted.until.unwrap_or_else(Timestamp::now);

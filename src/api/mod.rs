@@ -1,31 +1,42 @@
 //! The HTTP API: routes as a table of contents, handlers that translate, views that are the JSON we promise.
 
 mod auth;
+mod authority;
+mod fragments;
+mod gzip;
 mod hosts;
 mod index;
 mod journal;
 mod reply;
 mod schedule;
 pub mod server;
+mod subtree;
 pub mod views;
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use axum::{
     Router,
-    extract::{Request, State},
+    extract::Request,
     http::{HeaderValue, StatusCode, header},
     middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 use tower_http::{
     catch_panic::CatchPanicLayer,
     compression::{CompressionLayer, predicate::SizeAbove},
 };
 
-use crate::{config::Config, hub::Hub, probe::pool::Pool, store::Store, tree::View};
+use fragments::Fragments;
+#[cfg(test)]
+pub use subtree::whole_text;
+use uuid::Uuid;
+
+use crate::{
+    config::Config, hub::Hub, probe::pool::Pool, push::Authority, store::Store, tree::View,
+};
 
 /// Answers smaller than this are not worth compressing, in bytes.
 const COMPRESS_FROM: u64 = 860;
@@ -36,15 +47,12 @@ pub struct Api {
     pub store: Store,
     pub pool: Arc<Pool>,
     pub config: Arc<ArcSwap<Config>>,
-    snapshot: Mutex<Option<Arc<Snapshot>>>,
-}
-
-/// The tree at one moment, shared by all requests until it changes, so that nothing is rendered while
-/// probes wait for the tree.
-pub struct Snapshot {
-    pub tree: View,
-    /// `/api`, rendered by the first who asks.
-    whole: OnceLock<reply::Document>,
+    /// Who may push; `None` where push clients are not taken.
+    pub authority: Option<Arc<Authority>>,
+    /// What was rendered of each instance.
+    fragments: Arc<Fragments>,
+    /// Tells what this process answers from what an earlier one did.
+    process: u64,
 }
 
 impl Api {
@@ -54,22 +62,16 @@ impl Api {
         store: Store,
         pool: Arc<Pool>,
         config: Arc<ArcSwap<Config>>,
+        authority: Option<Arc<Authority>>,
     ) -> Arc<Api> {
-        Arc::new(Api { hub, store, pool, config, snapshot: Mutex::new(None) })
+        let fragments = Arc::new(Fragments::new());
+        let process = Uuid::new_v4().as_u64_pair().1;
+        Arc::new(Api { hub, store, pool, config, authority, fragments, process })
     }
 
-    /// The tree as it is now.
-    pub fn snapshot(&self) -> Arc<Snapshot> {
-        let mut held = self.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
-        let revision = self.hub.read(|tree| tree.revision());
-        match held.as_ref().filter(|held| held.tree.revision() == revision) {
-            Some(held) => held.clone(),
-            None => {
-                let taken = Arc::new(Snapshot { tree: self.hub.view(), whole: OnceLock::new() });
-                *held = Some(taken.clone());
-                taken
-            }
-        }
+    /// The tree as it is now, so that nothing is rendered while probes wait for the tree.
+    pub fn view(&self) -> View {
+        self.hub.view()
     }
 }
 
@@ -107,12 +109,20 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/api/probes", get(schedule::probes))
         .route("/api/hosts/{host}/schedule", get(schedule::of_host))
         // Who may push
-        .route("/api/authority/hosts", get(authority))
+        .route("/api/authority/hosts", get(authority::hosts))
         .layer(from_fn_with_state(api.clone(), auth::check));
+    let changes = Router::new()
+        // The tree
+        .route("/api/hosts/{host}/forget", post(hosts::forget))
+        // Who may push
+        .route("/api/authority/hosts/{uuid}/allow", post(authority::allow))
+        .route("/api/authority/hosts/{uuid}/revoke", post(authority::revoke))
+        .route_layer(from_fn_with_state(api.clone(), auth::operator));
     let mut router = Router::new()
         // Never behind a login: whether the process answers is no secret.
         .route("/healthz", get(async || "ok\n"))
         .merge(routes)
+        .merge(changes)
         .fallback(not_found)
         .method_not_allowed_fallback(not_found)
         .layer(CatchPanicLayer::new())
@@ -126,10 +136,6 @@ pub fn router(api: Arc<Api>) -> Router {
 async fn not_found() -> Response {
     let text = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
     (StatusCode::NOT_FOUND, text, "404 page not found\n").into_response()
-}
-
-async fn authority(State(_): State<Arc<Api>>) -> Response {
-    reply::refuse(StatusCode::INTERNAL_SERVER_ERROR, "Push server is not started")
 }
 
 /// What every answer says to browsers.

@@ -31,24 +31,36 @@ impl Document {
 
     /// The answer to a request with these headers: the document, or 304 if the caller has it.
     pub fn answer(&self, request: &HeaderMap) -> Response {
-        let held = request.get_all(header::IF_NONE_MATCH).iter();
-        let fresh = [(header::ETAG, self.tag.clone())];
-        let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
-        let ours = opaque(self.tag.to_str().unwrap_or_default());
-        let mut tags =
-            held.filter_map(|value| value.to_str().ok()).flat_map(|tags| tags.split(','));
-        if tags.any(|tag| opaque(tag) == ours || tag.trim() == "*") {
-            return (StatusCode::NOT_MODIFIED, fresh).into_response();
-        }
-        let cache = (header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        ([(header::CONTENT_TYPE, JSON), cache], fresh, Body::from(self.body.clone()))
-            .into_response()
+        unless_held(request, &self.tag, || Body::from(self.body.clone()))
     }
+}
+
+/// JSON that `tag` stands for, or 304 if the caller has that.
+pub fn unless_held(
+    request: &HeaderMap,
+    tag: &HeaderValue,
+    body: impl FnOnce() -> Body,
+) -> Response {
+    let held = request.get_all(header::IF_NONE_MATCH).iter();
+    let fresh = [(header::ETAG, tag.clone())];
+    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    let ours = opaque(tag.to_str().unwrap_or_default());
+    let mut tags = held.filter_map(|value| value.to_str().ok()).flat_map(|tags| tags.split(','));
+    if tags.any(|tag| opaque(tag) == ours || tag.trim() == "*") {
+        return (StatusCode::NOT_MODIFIED, fresh).into_response();
+    }
+    let cache = (header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    ([(header::CONTENT_TYPE, JSON), cache], fresh, body()).into_response()
 }
 
 /// JSON for a request with these headers.
 pub fn json(request: &HeaderMap, value: &impl Serialize) -> Response {
     Document::of(value).answer(request)
+}
+
+/// That a change was made: plain text, as in the original.
+pub fn text(text: &'static str) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
 }
 
 /// A refusal: a JSON string, a sentence saying why.

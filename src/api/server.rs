@@ -1,12 +1,17 @@
 //! The HTTP listener: plain or TLS, each connection with limits on time, size and number.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::Router;
 use hyper::{Request, body::Incoming, server::conn::http1};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
+    server::graceful::{GracefulShutdown, Watcher},
     service::TowerToHyperService,
 };
 use thiserror::Error;
@@ -17,6 +22,7 @@ use tokio::{
 use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt;
 
+use super::auth::Peer;
 use crate::{
     connections::{Admitted, Connections},
     task::Stop,
@@ -95,7 +101,8 @@ impl Server {
                     if let Some(admitted) = connections.admit(peer.ip()) {
                         let (tls, router) = (self.tls.clone(), router.clone());
                         let (watcher, stop) = (graceful.watcher(), stop.clone());
-                        tokio::spawn(connection(stream, tls, router, watcher, stop, admitted));
+                        let served = Served { peer: peer.ip(), router, watcher };
+                        tokio::spawn(connection(stream, tls, served, stop, admitted));
                     }
                 }
                 Err(error) => {
@@ -109,11 +116,17 @@ impl Server {
     }
 }
 
+/// One connection.
+struct Served {
+    peer: IpAddr,
+    router: Router,
+    watcher: Watcher,
+}
+
 async fn connection(
     stream: TcpStream,
     tls: Option<Arc<ServerTls>>,
-    router: Router,
-    watcher: hyper_util::server::graceful::Watcher,
+    served: Served,
     mut stop: Stop,
     _admitted: Admitted,
 ) {
@@ -121,14 +134,14 @@ async fn connection(
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(WRITE_LIMIT));
     let stream = Box::pin(stream);
-    let Some(tls) = tls else { return serve_http(stream, router, watcher).await };
+    let Some(tls) = tls else { return served.http(stream).await };
     let handshake = tls.acceptor().await.accept(stream);
     let done = tokio::select! {
         done = tokio::time::timeout(HANDSHAKE_LIMIT, handshake) => done,
         () = stop.wait() => return,
     };
     if let Ok(Ok(stream)) = done {
-        serve_http(stream, router, watcher).await;
+        served.http(stream).await;
     }
 }
 
@@ -145,24 +158,29 @@ fn without_trailing_slash(mut request: Request<Incoming>) -> Request<Incoming> {
     request
 }
 
-async fn serve_http<Stream>(
-    stream: Stream,
-    router: Router,
-    watcher: hyper_util::server::graceful::Watcher,
-) where
-    Stream: AsyncRead + AsyncWrite + Unpin + 'static,
-{
-    let served = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_LIMIT)
-        .max_buf_size(MAX_BUFFER)
-        .max_header_size(MAX_HEAD)
-        .serve_connection(
-            TokioIo::new(stream),
-            TowerToHyperService::new(router.map_request(without_trailing_slash)),
-        );
-    // A client that goes away or talks nonsense is its own business.
-    if let Err(error) = watcher.watch(served).await {
-        tracing::debug!("connection ended: {error}");
+impl Served {
+    async fn http<Stream>(self, stream: Stream)
+    where
+        Stream: AsyncRead + AsyncWrite + Unpin + 'static,
+    {
+        let Served { peer, router, watcher } = self;
+        let marked = move |request: Request<Incoming>| {
+            let mut request = without_trailing_slash(request);
+            request.extensions_mut().insert(Peer(peer));
+            request
+        };
+        let served = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_LIMIT)
+            .max_buf_size(MAX_BUFFER)
+            .max_header_size(MAX_HEAD)
+            .serve_connection(
+                TokioIo::new(stream),
+                TowerToHyperService::new(router.map_request(marked)),
+            );
+        // A client that goes away or talks nonsense is its own business.
+        if let Err(error) = watcher.watch(served).await {
+            tracing::debug!("connection ended: {error}");
+        }
     }
 }

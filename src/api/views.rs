@@ -1,127 +1,22 @@
 //! The JSON we promise: field names and their order are those of the original; what it does not have
 //! comes after them.
 
-use std::collections::BTreeMap;
+mod instance;
+
+use std::{collections::BTreeMap, net::IpAddr};
 
 use jiff::{Timestamp, tz::TimeZone};
 use serde::Serialize;
 use uuid::Uuid;
 
+pub use instance::{Probe, Wigo};
+
 use crate::{
     hub::Entry,
-    json::Json,
+    push::authority,
     status::{Level, Status},
-    tree::{self, Instance, Presence, ProbeName, View},
+    tree::{self, Instance, Kind, Presence, ProbeName, View},
 };
-
-/// An instance with everything below it: `GET /api`.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct Wigo<'tree> {
-    uuid: Uuid,
-    version: &'tree str,
-    is_alive: bool,
-    global_status: Status,
-    global_message: &'tree str,
-    local_host: Host<'tree>,
-    remote_wigos: BTreeMap<Uuid, Wigo<'tree>>,
-    hostname: &'tree str,
-    /// Unix seconds; 0 for the answering instance itself.
-    last_update: i64,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Host<'tree> {
-    name: &'tree str,
-    group: &'tree str,
-    status: Status,
-    probes: BTreeMap<&'tree ProbeName, Probe<'tree>>,
-    labels: &'tree BTreeMap<String, String>,
-}
-
-/// A probe and its last result.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct Probe<'tree> {
-    name: &'tree ProbeName,
-    version: &'tree str,
-    value: &'tree Json,
-    message: &'tree str,
-    probe_date: String,
-    /// Unix seconds.
-    timestamp: i64,
-    metrics: &'tree Json,
-    detail: &'tree Json,
-    status: Status,
-    exit_code: i32,
-    /// Seconds between runs.
-    interval: u32,
-    /// Unix seconds: when the present status began.
-    since: i64,
-    /// Known from before a restart or a loss of contact, and not confirmed since.
-    stale: bool,
-}
-
-impl<'tree> Wigo<'tree> {
-    pub fn new(tree: &'tree View, instance: &'tree Instance) -> Wigo<'tree> {
-        let (host, stale) = (&instance.host, tree.is_stale(instance));
-        let probes = host.probes.iter().map(|(name, probe)| (name, Probe::new(probe, stale)));
-        let remotes = tree.children(instance.uuid);
-        let remotes = remotes.map(|remote| (remote.uuid, Wigo::new(tree, remote)));
-        let presence = tree.presence(instance);
-        Wigo {
-            uuid: instance.uuid,
-            version: &instance.version,
-            is_alive: presence == Presence::Alive,
-            global_status: instance.global_status(),
-            global_message: global_message(presence, instance),
-            local_host: Host {
-                name: &host.name,
-                group: &host.group,
-                status: instance.local_status(),
-                probes: probes.collect(),
-                labels: &host.labels,
-            },
-            remote_wigos: remotes.collect(),
-            hostname: &host.name,
-            last_update: instance.last_update.map_or(0, Timestamp::as_second),
-        }
-    }
-}
-
-/// The original's words, and two for what it does not know.
-fn global_message(presence: Presence, instance: &Instance) -> &'static str {
-    match presence {
-        Presence::Alive if instance.presence_since.is_some() => "UP",
-        Presence::Alive => "OK",
-        Presence::Unknown => "UNKNOWN",
-        Presence::Stopped => "STOPPED",
-        Presence::Down => "DOWN",
-    }
-}
-
-impl<'tree> Probe<'tree> {
-    /// `stale`: its instance does not report, so this is what was known before.
-    pub fn new(probe: &'tree tree::Probe, stale: bool) -> Probe<'tree> {
-        let result = &*probe.result;
-        Probe {
-            name: &result.name,
-            version: &result.version,
-            value: &result.value,
-            message: &result.message,
-            probe_date: date(result.date),
-            timestamp: result.date.as_second(),
-            metrics: &result.metrics,
-            detail: &result.detail,
-            status: result.status,
-            exit_code: result.exit_code,
-            interval: result.interval,
-            since: probe.since.as_second(),
-            stale: stale || probe.stale,
-        }
-    }
-}
 
 /// The hosts of a group: `GET /api/groups/{group}`.
 #[derive(Debug, Serialize)]
@@ -140,6 +35,8 @@ struct GroupHost<'tree> {
     status: Status,
     is_alive: bool,
     probes: Vec<GroupProbe<'tree>>,
+    /// `alive`, `unknown`, `stopped` or `down`.
+    presence: &'static str,
 }
 
 #[derive(Debug, Serialize)]
@@ -157,12 +54,16 @@ impl<'tree> Group<'tree> {
             name: &probe.result.name,
             status: probe.result.status,
         };
-        let host = |instance: &&'tree Instance| GroupHost {
-            name: &instance.host.name,
-            message: global_message(tree.presence(instance), instance),
-            status: instance.global_status(),
-            is_alive: tree.presence(instance) == Presence::Alive,
-            probes: instance.host.probes.values().map(probe).collect(),
+        let host = |instance: &&'tree Instance| {
+            let presence = tree.presence(instance);
+            GroupHost {
+                name: &instance.host.name,
+                message: instance::global_message(presence, instance),
+                status: instance.global_status(),
+                is_alive: presence == Presence::Alive,
+                probes: instance.host.probes.values().map(probe).collect(),
+                presence: presence.word(),
+            }
         };
         Group {
             hosts: group.hosts.iter().map(host).collect(),
@@ -203,7 +104,7 @@ impl<'entry> LogEntry<'entry> {
         LogEntry {
             date: date(transition.at),
             timestamp: transition.at.as_second(),
-            level: log_level(transition.now),
+            level: log_level(transition),
             message: log_message(transition),
             host: &transition.host,
             probe: transition.probe.as_ref().map_or("", ProbeName::as_str),
@@ -221,24 +122,30 @@ impl<'entry> LogEntry<'entry> {
 
 /// The sentence of a transition, worded as in the original's log where it has one.
 fn log_message(transition: &tree::Transition) -> String {
-    let (message, probe) = (&transition.message, transition.probe.as_ref());
+    let (message, host, probe) = (&transition.message, &transition.host, transition.probe.as_ref());
     match (transition.kind, probe, transition.was, transition.now) {
-        (tree::Kind::ProbeChanged, Some(probe), Some(was), Some(now)) => {
+        (Kind::ProbeChanged, Some(probe), Some(was), Some(now)) => {
             format!("Probe {probe} switched from {was} to {now} : {message}")
         }
-        (tree::Kind::ProbeSeen, Some(probe), _, Some(now)) => {
+        (Kind::ProbeSeen, Some(probe), _, Some(now)) => {
             format!("Probe {probe} reported for the first time with {now} : {message}")
         }
-        (tree::Kind::ProbeGone, Some(probe), Some(was), _) => {
+        (Kind::ProbeGone, Some(probe), Some(was), _) => {
             format!("Probe {probe} does not run any more (was {was}) : {message}")
         }
+        (Kind::InstanceDown, ..) => format!("Wigo {host} DOWN : {message}"),
+        (Kind::InstanceUp, ..) => format!("Wigo {host} UP"),
+        (Kind::InstanceSeen, ..) => format!("Wigo {host} reported for the first time"),
+        (Kind::InstanceGone, ..) => format!("Wigo {host} is not watched any more : {message}"),
+        (Kind::InstanceMoved, ..) => format!("Wigo {host} is heard by another way : {message}"),
         _ => message.clone(),
     }
 }
 
 /// The original's log levels: 2 NOTICE, 3 INFO, 5 WARNING, 6 CRITICAL, 4 ERROR.
-fn log_level(status: Option<Status>) -> u8 {
-    match status.map(Status::level) {
+fn log_level(transition: &tree::Transition) -> u8 {
+    let down = (transition.kind == Kind::InstanceDown).then_some(Status::DOWN);
+    match down.or(transition.now).map(Status::level) {
         None | Some(Level::Ok) => 2,
         Some(Level::Info) => 3,
         Some(Level::Warn) => 5,
@@ -262,6 +169,35 @@ fn date_in(at: Timestamp, zone: TimeZone) -> String {
 mod tests {
     use super::*;
 
+    fn told(kind: Kind, now: Option<Status>) -> tree::Transition {
+        tree::Transition {
+            kind,
+            at: Timestamp::UNIX_EPOCH,
+            group: "g".into(),
+            host: "web".into(),
+            probe: None,
+            was: None,
+            now,
+            message: "why".into(),
+        }
+    }
+
+    #[test]
+    fn instances_are_worded_as_in_the_log_of_the_original() {
+        let check = |kind, now, sentence: &str, level| {
+            let transition = told(kind, now);
+            assert_eq!(log_message(&transition), sentence);
+            assert_eq!(log_level(&transition), level, "{sentence}");
+        };
+        check(Kind::InstanceDown, Some(Status::DOWN), "Wigo web DOWN : why", 4);
+        check(Kind::InstanceDown, None, "Wigo web DOWN : why", 4);
+        check(Kind::InstanceUp, Some(Status::CRIT), "Wigo web UP", 6);
+        check(Kind::InstanceSeen, None, "Wigo web reported for the first time", 2);
+        check(Kind::InstanceGone, None, "Wigo web is not watched any more : why", 2);
+        check(Kind::InstanceMoved, None, "Wigo web is heard by another way : why", 2);
+        check(Kind::ClientWaiting, None, "why", 2);
+    }
+
     #[test]
     fn dates_are_written_as_the_original_does() {
         let zone = TimeZone::get("Europe/Paris").unwrap_or(TimeZone::UTC);
@@ -272,5 +208,77 @@ mod tests {
         };
         assert_eq!(date_in(at(1_741_076_102_318_200), zone.clone()), wanted(".3182"));
         assert_eq!(date_in(at(1_741_076_102_000_000), zone.clone()), wanted(""));
+    }
+}
+
+/// `/api/authority/hosts`: the two maps of the original, and the particulars.
+#[derive(Serialize)]
+pub struct Clients {
+    allowed: BTreeMap<Uuid, String>,
+    waiting: BTreeMap<Uuid, String>,
+    /// SHA-256 of the authority's certificate.
+    ca: String,
+    details: ClientDetails,
+}
+
+#[derive(Serialize)]
+struct ClientDetails {
+    allowed: Vec<AllowedClient>,
+    waiting: Vec<WaitingClient>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct AllowedClient {
+    uuid: Uuid,
+    hostname: String,
+    /// SHA-256 of its key, null until it has enrolled.
+    fingerprint: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct WaitingClient {
+    uuid: Uuid,
+    hostname: String,
+    group: String,
+    version: String,
+    address: IpAddr,
+    fingerprint: String,
+    /// Unix seconds.
+    since: i64,
+    connected: bool,
+    /// What else an operator should know.
+    note: String,
+}
+
+impl Clients {
+    pub fn new(listing: &authority::Listing) -> Clients {
+        let waiting = |client: &authority::WaitingClient| WaitingClient {
+            uuid: client.uuid,
+            hostname: client.name.clone(),
+            group: client.group.clone(),
+            version: client.version.clone(),
+            address: client.address.to_canonical(),
+            fingerprint: client.key.to_string(),
+            since: client.since.as_second(),
+            connected: client.connected,
+            note: client.note.clone().unwrap_or_default(),
+        };
+        let allowed = |client: &authority::Allowed| AllowedClient {
+            uuid: client.uuid,
+            hostname: client.name.clone(),
+            fingerprint: client.key.map(|key| key.to_string()),
+        };
+        let named = |uuid: Uuid, name: &str| (uuid, name.to_owned());
+        Clients {
+            allowed: listing.allowed.iter().map(|one| named(one.uuid, &one.name)).collect(),
+            waiting: listing.waiting.iter().map(|one| named(one.uuid, &one.name)).collect(),
+            ca: listing.ca.to_string(),
+            details: ClientDetails {
+                allowed: listing.allowed.iter().map(allowed).collect(),
+                waiting: listing.waiting.iter().map(waiting).collect(),
+            },
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
+use tokio::sync::watch;
 
 use super::{StartError, VERSION};
 use crate::{
@@ -11,7 +12,7 @@ use crate::{
     pull::Pull,
     push::{
         Authority,
-        client::{Clients, Past, Reporter},
+        client::{Clients, Past, Reporter, Tcp},
         protocol::{Pool, transport::Traffic},
         server::{Host, Live, Pressure, Server},
     },
@@ -36,8 +37,8 @@ impl Past for OnDisk {
         self.0.id_before_newest(count).map_err(|error| format!("{:#}", anyhow::Error::from(error)))
     }
 
-    fn is_behind(&self) -> bool {
-        self.0.health().waiting > 0
+    fn durable(&self) -> watch::Receiver<u64> {
+        self.0.durable()
     }
 }
 
@@ -70,6 +71,7 @@ impl Links {
             version: VERSION,
             hub: hub.clone(),
             past: Arc::new(OnDisk(store.clone())),
+            network: Arc::new(Tcp),
         };
         let mut links = Links {
             hub: hub.clone(),
@@ -86,6 +88,11 @@ impl Links {
         }
         let ca = Ca::load(&settings.ssl_cert, &settings.ssl_key, &current.global.hostname);
         let ca = Arc::new(ca.map_err(StartError::Authority)?);
+        tracing::info!(
+            "the authority for push clients is `{}`, SHA-256 {}",
+            settings.ssl_cert.display(),
+            ca.fingerprint()
+        );
         let authority = Authority::open(settings, ca.clone(), store.admission(), hub.clone())?;
         let server = Server::bind(&settings.address, settings.port).await?;
         links.address = server.address().ok();

@@ -182,6 +182,7 @@ impl App {
         });
         let mut host = Host::new(&global.hostname, &global.group);
         host.labels.clone_from(&config.labels);
+        let configured = configured(&config);
         let tree = Tree::new(Instance::new(uuid, VERSION, host));
         let ledger = Ledger {
             next_id: opened.next_id,
@@ -195,6 +196,7 @@ impl App {
         let settings = pool::Settings::of(&config);
         let pool = Pool::start(config.probes.max_concurrent, seed.finish(), settings, sink);
         let store = opened.store.clone();
+        hub.handle(configured);
         remember(&hub, opened, &first_catalog);
         let started_with = config.clone();
         let config = Arc::new(ArcSwap::from_pointee(config));
@@ -274,6 +276,7 @@ impl App {
                 self.store.clone(),
                 self.pool.clone(),
                 self.config.clone(),
+                self.links.authority(),
             );
             let router = api::router(api);
             self.tasks.spawn("http", move |stop| server.serve(router, stop));
@@ -336,10 +339,7 @@ impl App {
         settings.environment.state_root =
             pool::Settings::of(&self.started_with).environment.state_root;
         self.pool.set_settings(settings);
-        let (name, group) = (config.global.hostname.clone(), config.global.group.clone());
-        let labels = config.labels.clone();
-        let alive_timeout = config.global.alive_timeout;
-        self.hub.handle(Event::Configured { name, group, labels, alive_timeout });
+        self.hub.handle(configured(&config));
         self.links.apply(&config);
         self.config.store(Arc::new(config));
     }
@@ -365,6 +365,16 @@ impl App {
             Ok(Err(error)) => tracing::error!("stopped, and not all is on disk: {error}"),
             Err(error) => tracing::error!("stopped, and the database ended badly: {error}"),
         }
+    }
+}
+
+/// What of the configuration the tree has to know.
+fn configured(config: &Config) -> Event {
+    Event::Configured {
+        name: config.global.hostname.clone(),
+        group: config.global.group.clone(),
+        labels: config.labels.clone(),
+        alive_timeout: config.global.alive_timeout,
     }
 }
 

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use wigo::{
     app::{self, App},
-    cli::probe as probe_commands,
+    cli::{probe as probe_commands, token as token_commands},
     config,
     log::Log,
 };
@@ -36,6 +36,9 @@ enum Command {
     /// Try and list probes.
     #[command(subcommand)]
     Probe(probe_commands::Command),
+    /// Let push clients in without an operator.
+    #[command(subcommand)]
+    Token(token_commands::Command),
 }
 
 #[derive(Args)]
@@ -72,6 +75,11 @@ fn main() -> ExitCode {
                 wigo::cli::Verdict::Unknown
             });
             Ok(verdict.into())
+        }
+        Some(Command::Token(command)) => {
+            app::prepare_process();
+            let done = token_commands::run(command, arguments.config.as_deref());
+            done.map(|()| ExitCode::SUCCESS).map_err(anyhow::Error::from)
         }
     };
     result.unwrap_or_else(|error| {

@@ -20,7 +20,7 @@ Exit code, so that every form can serve as a check:
   2  CRIT and worse, 300 and above
   3  cannot tell: no answer, no such host or probe, a wrong command line
 Judged is the status shown: the global status of the instance, or the status of the probe.
-`logs` ends with 0 whatever happened.";
+`logs` ends with 0 whatever happened; `authority` and `forget` end with 0 when it is done.";
 
 /// Shows what an agent knows: its host and every host below it.
 #[derive(Debug, Parser)]
@@ -70,8 +70,44 @@ pub enum Command {
         #[command(subcommand)]
         part: Option<RemotePart>,
     },
+    /// The whole tree, one line a host
+    Tree,
     /// What happened, the newest entry last
     Logs(LogsArgs),
+    /// Who may push to the agent
+    Authority {
+        #[command(subcommand)]
+        action: AuthorityAction,
+    },
+    /// Make the agent forget a host that does not report any more: no alarm, no trace but in the log
+    Forget {
+        /// Host name or uuid
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        host: String,
+    },
+}
+
+/// What to do about push clients.
+#[derive(Debug, Subcommand)]
+pub enum AuthorityAction {
+    /// Show the clients that wait for your word and those that may push
+    List,
+    /// Let a client in that waits; compare the fingerprint of its key with the one that it shows
+    Allow {
+        /// Uuid, or the host name if only one of that name waits
+        #[arg(value_name = "UUID|NAME", required_unless_present = "all")]
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        client: Option<String>,
+        /// Let in all that wait now
+        #[arg(long, conflicts_with = "client")]
+        all: bool,
+    },
+    /// Take a client's right away: it is disconnected, and its part of the tree goes
+    Revoke {
+        /// Uuid, or the host name if only one has it
+        #[arg(value_name = "UUID|NAME", value_parser = NonEmptyStringValueParser::new())]
+        client: String,
+    },
 }
 
 /// What to show of another host.
@@ -169,6 +205,27 @@ mod tests {
             command("wigocli --json remote w probe p --watch"),
             Some(Command::Remote { part: Some(RemotePart::Probe { probe }), .. }) if probe == "p"
         ));
+        assert!(matches!(command("wigocli tree"), Some(Command::Tree)));
+        assert!(
+            matches!(command("wigocli forget h"), Some(Command::Forget { host }) if host == "h")
+        );
+        let authority = |line| match command(line) {
+            Some(Command::Authority { action }) => action,
+            other => panic!("{line}: {other:?}"),
+        };
+        assert!(matches!(authority("wigocli authority list"), AuthorityAction::List));
+        assert!(matches!(
+            authority("wigocli authority allow c"),
+            AuthorityAction::Allow { client: Some(client), all: false } if client == "c"
+        ));
+        assert!(matches!(
+            authority("wigocli authority allow --all"),
+            AuthorityAction::Allow { client: None, all: true }
+        ));
+        assert!(matches!(
+            authority("wigocli authority revoke c"),
+            AuthorityAction::Revoke { client } if client == "c"
+        ));
         let global =
             parse("wigocli remote w probe p --config f --url u --json --watch").unwrap().global;
         assert_eq!((global.config, global.url), (Some("f".into()), Some("u".into())));
@@ -185,6 +242,10 @@ mod tests {
         check("wigocli logs --since nonsense", ErrorKind::ValueValidation);
         check("wigocli logs --limit 0", ErrorKind::ValueValidation);
         check("wigocli detail more", ErrorKind::UnknownArgument);
+        check("wigocli authority allow", ErrorKind::MissingRequiredArgument);
+        check("wigocli authority allow c --all", ErrorKind::ArgumentConflict);
+        check("wigocli authority revoke", ErrorKind::MissingRequiredArgument);
+        check("wigocli forget", ErrorKind::MissingRequiredArgument);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use super::{
     Error, Verdict,
     args::LogsArgs,
-    client::Client,
+    client::{Client, percent_encoded},
     model::LogEntry,
     printable::printable_json,
     render,
@@ -107,16 +107,6 @@ fn path(query: &LogsArgs, after: Option<i64>) -> String {
         }
     }
     path
-}
-
-fn percent_encoded(text: &str) -> String {
-    let encode = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-            char::from(byte).to_string()
-        }
-        byte => format!("%{byte:02X}"),
-    };
-    text.bytes().map(encode).collect()
 }
 
 #[cfg(test)]

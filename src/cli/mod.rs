@@ -1,9 +1,11 @@
 //! wigocli: what an agent knows, in a terminal or in a script.
 //!
 //! One request to the agent (`/api` or `/api/logs`), one pure step from its answer to what is shown and to
-//! the exit code, one write. `--watch` and `logs --follow` repeat that each second.
+//! the exit code, one write. `--watch` and `logs --follow` repeat that each second. `authority` and `forget`
+//! are the only ones that change something.
 
 pub mod args;
+mod authority;
 pub mod client;
 mod configured;
 mod logs;
@@ -13,6 +15,8 @@ pub mod probe;
 pub mod render;
 mod repeat;
 mod screen;
+pub mod token;
+mod tree;
 mod verdict;
 mod view;
 
@@ -67,6 +71,12 @@ pub enum Error {
          --follow"
     )]
     NotNumbered,
+    #[error("`{who}` is no client that {state}; `wigocli authority list` shows those there are")]
+    NoClient { who: String, state: &'static str },
+    #[error("several clients are called `{name}`; say which uuid is meant: {uuids}")]
+    SeveralClients { name: String, uuids: String },
+    #[error("--watch goes with what is shown again and again; leave it out here")]
+    NotWatched,
     #[error("cannot write to the standard output")]
     Output(#[source] io::Error),
     #[error("cannot listen for Ctrl-C")]
@@ -85,6 +95,9 @@ pub fn run(args: Args) -> Result<Verdict, Error> {
             })
         }
         Some(Command::Logs(query)) => logs::show(&client, &query, json, &screen),
+        Some(Command::Authority { .. } | Command::Forget { .. }) if watch => Err(Error::NotWatched),
+        Some(Command::Authority { action }) => authority::run(&client, &action, json, &screen),
+        Some(Command::Forget { host }) => authority::forget(&client, &host, json, &screen),
         command if watch => repeat::until_interrupted(move |last| {
             repeat::watch(&client, command.as_ref(), json, &screen, last)
         }),

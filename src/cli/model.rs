@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use crate::tree::Presence;
+
 /// One running wigo with everything below it.
 #[derive(Debug, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
@@ -21,6 +23,12 @@ pub struct Wigo {
     #[serde(deserialize_with = "null_is_empty")]
     pub remote_wigos: BTreeMap<String, Wigo>,
     pub hostname: String,
+    /// `alive`, `unknown`, `stopped` or `down`; empty from agents that do not say.
+    pub presence: String,
+    /// When that began, in Unix seconds; 0 if it was never otherwise, or is not known.
+    pub presence_since: i64,
+    /// What is wrong with the way to it; empty if nothing is.
+    pub problem: String,
 }
 
 /// A host and its probes.
@@ -28,6 +36,7 @@ pub struct Wigo {
 #[serde(default, rename_all = "PascalCase")]
 pub struct Host {
     pub name: String,
+    pub group: String,
     pub status: i64,
     #[serde(deserialize_with = "null_is_empty")]
     pub probes: BTreeMap<String, Probe>,
@@ -71,6 +80,44 @@ pub struct LogEntry {
     pub learned: i64,
 }
 
+/// Who may push: `/api/authority/hosts`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Clients {
+    /// Host names by uuid.
+    #[serde(deserialize_with = "null_is_empty")]
+    pub allowed: BTreeMap<String, String>,
+    #[serde(deserialize_with = "null_is_empty")]
+    pub waiting: BTreeMap<String, String>,
+    /// The SHA-256 of the certificate authority; empty from an original Wigo.
+    pub ca: String,
+    pub details: ClientDetails,
+}
+
+/// What an original Wigo does not tell of them.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ClientDetails {
+    pub allowed: Vec<ClientDetail>,
+    pub waiting: Vec<ClientDetail>,
+}
+
+/// The particulars of a client that waits; of an allowed one only the first two.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct ClientDetail {
+    pub uuid: String,
+    /// The SHA-256 of its key; `None` until an allowed client has enrolled.
+    pub fingerprint: Option<String>,
+    pub group: String,
+    pub version: String,
+    pub address: String,
+    /// Unix seconds; 0 where it is not known.
+    pub since: i64,
+    pub connected: bool,
+    pub note: String,
+}
+
 /// Something found in the tree: the instance, and the object keys that lead to it.
 #[derive(Debug)]
 pub struct Found<'tree> {
@@ -89,6 +136,9 @@ impl Default for Wigo {
             local_host: Host::default(),
             remote_wigos: BTreeMap::new(),
             hostname: String::new(),
+            presence: String::new(),
+            presence_since: 0,
+            problem: String::new(),
         }
     }
 }
@@ -104,6 +154,19 @@ impl Wigo {
     pub fn worst(&self) -> i64 {
         let below = self.remote_wigos.values().map(Wigo::worst);
         below.fold(self.global_status, i64::max)
+    }
+
+    /// Whether it reports; an original Wigo knows no more than yes and no.
+    pub fn presence(&self) -> Presence {
+        let otherwise = if self.is_alive { Presence::Alive } else { Presence::Down };
+        Presence::parse(&self.presence).unwrap_or(otherwise)
+    }
+
+    /// Whether this instance and all below it report and are better than WARN.
+    pub fn is_well(&self) -> bool {
+        self.global_status < 200
+            && self.presence() == Presence::Alive
+            && self.remote_wigos.values().all(Wigo::is_well)
     }
 
     /// The instance with this host name or uuid, at any depth; `localhost` is this one. Of several with

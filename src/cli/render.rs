@@ -13,6 +13,7 @@ use super::{
     model::{LogEntry, Probe, Wigo},
     printable::printable,
 };
+use crate::tree::Presence;
 
 /// An entry that the agent got to know this much later than it happened says so, in seconds.
 const LATE_SECONDS: i64 = 60;
@@ -26,7 +27,7 @@ pub struct Look {
 }
 
 /// An instance and what is below it. With `detail` everything, without it what is not well: all probes of
-/// its host if one is not OK, and the instances from WARN on with their probes that are not OK.
+/// its host if one is not OK, and the instances from WARN on, or that do not report, with their probes that are not OK.
 pub fn summary(wigo: &Wigo, detail: bool, look: &Look) -> String {
     let local = sorted_probes(wigo);
     let local = if detail || wigo.local_host.status != 100 { local } else { Vec::new() };
@@ -100,8 +101,11 @@ fn head(wigo: &Wigo, local: Vec<(&String, &Probe)>, look: &Look) -> String {
     let mut text = format!("{} running on {} \n", printable(&wigo.version), printable(&host.name));
     let _ = writeln!(text, "Local Status \t: {}", host.status);
     let _ = writeln!(text, "Global Status\t: {}\n", wigo.global_status);
-    if !wigo.is_alive {
-        text += &(painted(down(wigo), Some(AnsiColor::Red), look) + "\n\n");
+    if wigo.presence() != Presence::Alive {
+        text += &(absent(wigo, look) + "\n\n");
+    } else if !wigo.problem.is_empty() {
+        let _ =
+            writeln!(text, "{}\n", painted(first_line(&wigo.problem), Some(AnsiColor::Red), look));
     }
     if !local.is_empty() {
         text.push_str("Local probes : \n\n");
@@ -129,18 +133,21 @@ struct Below<'a> {
 fn below(wigo: &Wigo, draw: &mut Below<'_>, depth: usize) {
     let look = draw.look;
     let mut remotes: Vec<_> = wigo.remote_wigos.values().map(|wigo| (wigo.worst(), wigo)).collect();
-    remotes.retain(|(worst, _)| draw.detail || *worst >= 200);
+    remotes.retain(|(worst, wigo)| draw.detail || *worst >= 200 || !wigo.is_well());
     remotes.sort_by_key(|(worst, wigo)| (Reverse(*worst), wigo.name()));
     let indent = "\t".repeat(depth);
     for (_, remote) in remotes {
-        let headline = if remote.is_alive {
+        let headline = if remote.presence() == Presence::Alive {
             let other = remote.version != draw.version;
             let colour = other.then_some(AnsiColor::Red);
             let version = painted(printable(&remote.version), colour, look);
             let name = printable(remote.name());
-            format!("{name} ( {} ) - {version}: ", printable(&remote.local_host.name))
+            let problem = first_line(&remote.problem);
+            let colour = (!problem.is_empty()).then_some(AnsiColor::Red);
+            let problem = painted(problem, colour, look);
+            format!("{name} ( {} ) - {version}: {problem}", printable(&remote.local_host.name))
         } else {
-            painted(down(remote), Some(AnsiColor::Red), look)
+            absent(remote, look)
         };
         let _ = writeln!(draw.text, "{indent}{headline}");
         for (name, probe) in sorted_probes(remote) {
@@ -153,8 +160,26 @@ fn below(wigo: &Wigo, draw: &mut Below<'_>, depth: usize) {
     }
 }
 
-fn down(wigo: &Wigo) -> String {
-    format!("{} DOWN : {}", printable(wigo.name()), first_line(&wigo.global_message))
+/// The headline of an instance that does not report.
+fn absent(wigo: &Wigo, look: &Look) -> String {
+    let (presence, name) = (wigo.presence(), printable(wigo.name()));
+    let (message, problem) = (first_line(&wigo.global_message), first_line(&wigo.problem));
+    let word = presence.word().to_uppercase();
+    let mut text = match presence {
+        Presence::Down => format!("{name} {word} : {message}"),
+        _ => format!("{name} {word}"),
+    };
+    if !problem.is_empty() {
+        let _ = write!(text, " : {problem}");
+    }
+    painted(text, Some(presence_colour(presence)), look)
+}
+
+pub(super) fn presence_colour(presence: Presence) -> AnsiColor {
+    match presence {
+        Presence::Down => AnsiColor::Red,
+        _ => AnsiColor::Yellow,
+    }
 }
 
 /// Worst first, then by name.
@@ -178,11 +203,11 @@ fn probe_line(indent: &str, name: &str, probe: &Probe, look: &Look) -> String {
     painted(line.trim_end(), colour, look) + "\n"
 }
 
-fn first_line(message: &str) -> Cow<'_, str> {
+pub(super) fn first_line(message: &str) -> Cow<'_, str> {
     printable(message.trim().lines().next().unwrap_or_default())
 }
 
-fn status_colour(status: i64) -> Option<AnsiColor> {
+pub(super) fn status_colour(status: i64) -> Option<AnsiColor> {
     Some(match status {
         ..200 => AnsiColor::Green,
         200..300 => AnsiColor::Yellow,
@@ -190,7 +215,11 @@ fn status_colour(status: i64) -> Option<AnsiColor> {
     })
 }
 
-fn painted(text: impl std::fmt::Display, colour: Option<AnsiColor>, look: &Look) -> String {
+pub(super) fn painted(
+    text: impl std::fmt::Display,
+    colour: Option<AnsiColor>,
+    look: &Look,
+) -> String {
     match colour.filter(|_| look.colour) {
         Some(colour) => {
             let style = Style::new().fg_color(Some(colour.into()));
@@ -201,7 +230,7 @@ fn painted(text: impl std::fmt::Display, colour: Option<AnsiColor>, look: &Look)
 }
 
 /// A Unix second the way agents write dates.
-fn date(second: i64, look: &Look) -> String {
+pub(super) fn date(second: i64, look: &Look) -> String {
     match Timestamp::from_second(second) {
         Ok(at) => at.to_zoned(look.zone.clone()).strftime("%Y-%m-%dT%H:%M:%S (%Z)").to_string(),
         Err(_) => second.to_string(),

@@ -7,6 +7,7 @@ use super::{
     model::{self, Found, Wigo},
     printable::printable_json,
     render::{self, Look},
+    tree,
 };
 
 /// Where an agent has its tree.
@@ -27,16 +28,16 @@ pub fn of(
     json: bool,
     look: &Look,
 ) -> Result<View, Error> {
-    let tree: Wigo = client.parse(PATH, answer)?;
-    if tree.name().is_empty() {
+    let top: Wigo = client.parse(PATH, answer)?;
+    if top.name().is_empty() {
         return Err(Error::NotWigo { url: client.url(PATH) });
     }
     let (wigo, part) = match command {
         Some(Command::Remote { wigo, part }) => (Some(wigo.as_str()), part.as_ref()),
         _ => (None, None),
     };
-    let found = tree.find(wigo.unwrap_or("localhost")).ok_or_else(|| Error::NoHost {
-        on: tree.name().into(),
+    let found = top.find(wigo.unwrap_or("localhost")).ok_or_else(|| Error::NoHost {
+        on: top.name().into(),
         wigo: wigo.unwrap_or_default().into(),
     })?;
     match (command, part) {
@@ -49,6 +50,7 @@ pub fn of(
             let Found { instance, path } = found;
             let text = match json {
                 true => json_part(answer, &path),
+                false if matches!(command, Some(Command::Tree)) => tree::draw(instance, look),
                 false if path.is_empty() => render::summary(instance, detail, look),
                 false => render::remote_summary(instance, detail, look),
             };

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::{endpoint::Endpoint, http::listen_address, section::Section};
+use super::{endpoint::Endpoint, http::listen_address, secret::Secret, section::Section};
 
 /// The port of a push server when the file names none.
 const DEFAULT_PORT: u16 = 4001;
@@ -39,15 +39,19 @@ pub struct PushClient {
     /// The push servers to report to, never empty.
     pub addresses: Vec<Endpoint>,
     pub ssl_enabled: bool,
-    /// The server's certificate, fetched at first contact if the file is missing.
+    /// The certificate of the server's authority, learned at first contact if the file is missing. Further
+    /// masters have files of their own beside it, see `etc/wigo.conf`.
     pub ssl_cert: PathBuf,
-    /// What the server has signed for this client.
+    /// The certificate that the server has signed for this client; its key is beside it.
     pub uuid_sig: PathBuf,
+    /// The pause between two signs of life; what changes is sent at once.
     pub push_interval: Duration,
     /// Whether the push server may act on this host's probes.
     pub allow_remote_control: bool,
-    /// The SHA-256 of the server's CA certificate, 64 lower-case hexadecimal digits.
-    pub ca_fingerprint: Option<String>,
+    /// The SHA-256 of the CA certificates of servers, each of 64 lower-case hexadecimal digits.
+    pub ca_fingerprints: Vec<String>,
+    /// What admits this client without an operator, from `wigo token join`. May be empty.
+    pub join_token: Secret,
     /// Whether a server is refused as long as its fingerprint is not known from elsewhere.
     pub require_fingerprint: bool,
 }
@@ -75,11 +79,12 @@ impl PushClient {
             enabled,
             addresses: addresses(section, enabled),
             ssl_enabled: section.boolean("SslEnabled", true),
-            ssl_cert: section.path("SslCert", "/etc/wigo/ssl/wigo.crt"),
-            uuid_sig: section.path("UuidSig", "/etc/wigo/ssl/uuid.sig"),
-            push_interval: section.seconds("PushInterval", 15, 1..=MAX_PUSH_INTERVAL_S),
+            ssl_cert: section.path("SslCert", "/var/lib/wigo/master.crt"),
+            uuid_sig: section.path("UuidSig", "/var/lib/wigo/uuid.sig"),
+            push_interval: section.seconds("PushInterval", 10, 1..=MAX_PUSH_INTERVAL_S),
             allow_remote_control: section.boolean("AllowRemoteControl", false),
-            ca_fingerprint: section.parsed("CaFingerprint", fingerprint),
+            ca_fingerprints: section.parsed_list("CaFingerprint", fingerprint),
+            join_token: section.secret("JoinToken"),
             require_fingerprint: section.boolean("RequireFingerprint", false),
         }
     }

@@ -19,6 +19,19 @@ impl Config {
             ("[Http] SslCert", self.http.ssl_cert != new.http.ssl_cert),
             ("[Http] SslKey", self.http.ssl_key != new.http.ssl_key),
             ("[Http] Gzip", self.http.gzip != new.http.gzip),
+            ("[PushServer] Enabled", self.push_server.enabled != new.push_server.enabled),
+            ("[PushServer] Address", self.push_server.address != new.push_server.address),
+            ("[PushServer] Port", self.push_server.port != new.push_server.port),
+            (
+                "[PushServer] SslEnabled",
+                self.push_server.ssl_enabled != new.push_server.ssl_enabled,
+            ),
+            ("[PushServer] SslCert", self.push_server.ssl_cert != new.push_server.ssl_cert),
+            ("[PushServer] SslKey", self.push_server.ssl_key != new.push_server.ssl_key),
+            (
+                "[PushServer] AllowedClientsFile",
+                self.push_server.allowed_clients_file != new.push_server.allowed_clients_file,
+            ),
             ("[Probes] MaxConcurrent", self.probes.max_concurrent != new.probes.max_concurrent),
         ];
         changed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
@@ -41,7 +54,9 @@ mod tests {
         let new = "[Global]\nUuidFile = \"/u\"\nGroup = \"web\"\nProbesDirectory = \"/p\"\n\
                    Database = \"/d\"\nAliveTimeout = 90\n[Probes]\nMaxConcurrent = 999\n\
                    [Http]\nPort = 4010\nLogin = \"a\"\nPassword = \"b\"\nEnabled = false\n\
-                   Address = \"::1\"\nSslEnabled = true";
+                   Address = \"::1\"\nSslEnabled = true\n\
+                   [PushServer]\nEnabled = true\nPort = 4011\nMaxWaitingClients = 5\n\
+                   AllowedClientsFile = \"/a\"";
         assert_eq!(
             changes("", new),
             [
@@ -52,6 +67,9 @@ mod tests {
                 "[Http] Address",
                 "[Http] Port",
                 "[Http] SslEnabled",
+                "[PushServer] Enabled",
+                "[PushServer] Port",
+                "[PushServer] AllowedClientsFile",
                 "[Probes] MaxConcurrent",
             ]
         );
@@ -60,6 +78,8 @@ mod tests {
     #[test]
     fn the_same_value_written_out_is_no_change() {
         assert!(changes("", "[Http]\nPort = 4000\nAddress = \"0.0.0.0\"").is_empty());
-        assert!(changes("[Labels]\na = \"b\"", "[PushServer]\nEnabled = true").is_empty());
+        assert!(
+            changes("[Labels]\na = \"b\"", "[PushServer]\nAutoAcceptClients = true").is_empty()
+        );
     }
 }

@@ -57,7 +57,7 @@ fn an_empty_file_gives_the_defaults() {
     assert_eq!((push_server.enabled, push_server.port), (false, 4001));
     assert_eq!((push_server.ssl_enabled, push_server.max_waiting_clients), (true, 100));
     assert_eq!(push_client.addresses[0].to_string(), "127.0.0.1:4001");
-    assert_eq!(push_client.push_interval.as_secs(), 15);
+    assert_eq!(push_client.push_interval.as_secs(), 10);
     assert_eq!(remotes.list, []);
 }
 
@@ -248,7 +248,10 @@ fn a_push_client_may_have_several_servers() {
 fn a_fingerprint_is_taken_as_tools_print_it() {
     let fingerprint = "AB:".repeat(31) + "AB";
     let config = good(&format!("[PushClient]\nCaFingerprint = \"SHA256:{fingerprint}\""));
-    assert_eq!(config.push_client.ca_fingerprint, Some("ab".repeat(32)));
+    assert_eq!(config.push_client.ca_fingerprints, ["ab".repeat(32)]);
+    let two = format!("CaFingerprint = [\"{fingerprint}\", \"{}\"]", "0".repeat(64));
+    let config = good(&format!("[PushClient]\n{two}"));
+    assert_eq!(config.push_client.ca_fingerprints, ["ab".repeat(32), "0".repeat(64)]);
     assert_eq!(errors("[PushClient]\nCaFingerprint = \"abc\"").len(), 1);
 }
 

@@ -144,9 +144,14 @@ impl Hub {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What the clocks say that everything here goes by.
+    pub fn now(&self) -> Now {
+        (self.clock)()
+    }
+
     /// Applies an event, now.
     pub fn handle(&self, event: Event) {
-        self.handle_at(event, (self.clock)());
+        self.handle_at(event, self.now());
     }
 
     fn handle_at(&self, event: Event, now: Now) {
@@ -173,15 +178,15 @@ impl Hub {
     /// Takes over entries that `link`, an instance directly below, tells of its journal, up to its entry
     /// `position`. Each entry is taken once, whoever tells it.
     pub fn learn(&self, link: Uuid, told: Vec<Told>, position: u64) {
-        let now = (self.clock)();
+        let now = self.now();
         let mut state = self.state();
         let mut entries = Vec::new();
         for Told { origin, origin_id, mut transition } in told {
-            let known = state.ledger.told.get(&origin).is_some_and(|highest| *highest >= origin_id);
-            if known || !state.tree.may_tell(link, origin) {
+            if state.is_told(link, origin, origin_id) || !state.tree.may_tell(link, origin) {
                 continue;
             }
-            state.ledger.told.insert(origin, origin_id);
+            let highest = state.ledger.told.entry(origin).or_default();
+            *highest = origin_id.max(*highest);
             let ahead = transition.at.duration_since(now.wall) > MAX_AHEAD;
             if ahead {
                 transition.message =
@@ -204,9 +209,14 @@ impl Hub {
         }
     }
 
-    /// How far in its journal an instance directly below has told; `None`: nothing yet.
-    pub fn position(&self, link: Uuid) -> Option<u64> {
-        self.state().ledger.positions.get(&link).copied()
+    /// How far in its journal, which ends with `newest` now, an instance directly below has told; `None`:
+    /// nothing yet, or nothing of this journal, because it began anew.
+    pub fn position(&self, link: Uuid, newest: u64) -> Option<u64> {
+        let positions = &mut self.state().ledger.positions;
+        if positions.get(&link).is_some_and(|position| *position > newest) {
+            positions.remove(&link);
+        }
+        positions.get(&link).copied()
     }
 
     /// Still under the lock, so that entries reach the journal in the order of their ids.
@@ -220,7 +230,7 @@ impl Hub {
 
     /// Compares the clocks; a jump of the wall clock becomes a transition. Called regularly.
     pub fn check_clock(&self) {
-        self.check_clock_at((self.clock)());
+        self.check_clock_at(self.now());
     }
 
     fn check_clock_at(&self, now: Now) {
@@ -320,6 +330,16 @@ impl State {
         changes
     }
 
+    /// Whether an entry is here already. What an instance tells of itself is measured by its own journal
+    /// alone, so that nothing that others told of it can stand in its way.
+    fn is_told(&self, link: Uuid, origin: Uuid, origin_id: u64) -> bool {
+        let held = match link == origin {
+            true => self.ledger.positions.get(&link),
+            false => self.ledger.told.get(&origin),
+        };
+        held.is_some_and(|highest| *highest >= origin_id)
+    }
+
     fn oldest_recent_id(&self) -> u64 {
         self.recent.front().map_or(self.ledger.next_id, |entry| entry.id)
     }
@@ -361,7 +381,7 @@ mod tests {
     use crate::{
         json::Json,
         status::Status,
-        tree::{Host, Instance},
+        tree::{Account, Contact, Header, Host, Instance, Kind, Presence, Report},
     };
 
     #[derive(Default)]
@@ -440,5 +460,94 @@ mod tests {
         assert_eq!(*kept.0.lock().unwrap(), ["7 clock_changed"]);
         hub.check_clock_at(at(5_000, 50));
         assert_eq!(kept.0.lock().unwrap().len(), 2);
+    }
+
+    fn told(origin: u128, origin_id: u64, second: i64) -> Told {
+        let transition = Transition {
+            kind: Kind::ProbeChanged,
+            at: Timestamp::from_second(second).unwrap(),
+            group: String::new(),
+            host: "there".into(),
+            probe: None,
+            was: None,
+            now: None,
+            message: "news".into(),
+        };
+        Told { origin: Uuid::from_u128(origin), origin_id, transition }
+    }
+
+    fn link(hub: &Hub, number: u128, below: Option<u128>) {
+        let link = Uuid::from_u128(number);
+        let contact = Contact::Push { address: String::new(), encrypted: true };
+        let limit = Duration::from_secs(10);
+        hub.handle(Event::Linked { link, name: "there".into(), contact, limit });
+        let account = |uuid: u128, parent| Account {
+            uuid: Uuid::from_u128(uuid),
+            header: Some(Header {
+                parent,
+                version: "v".into(),
+                name: "there".into(),
+                group: String::new(),
+                labels: std::collections::BTreeMap::new(),
+                presence: Presence::Alive,
+                since: None,
+                last_update: None,
+                problem: None,
+            }),
+            probes: vec![],
+            complete: true,
+            ran: vec![],
+            gone: vec![],
+        };
+        let mut accounts = vec![account(number, None)];
+        accounts.extend(below.map(|below| account(below, Some(link))));
+        let report = Report { begins: true, ends: true, accounts, gone: vec![] };
+        hub.handle(Event::Reported { link, report, narrate: false });
+    }
+
+    #[test]
+    fn each_entry_is_taken_once_whoever_tells_it() {
+        let (hub, _) = hub();
+        link(&hub, 2, Some(9));
+        link(&hub, 3, Some(9));
+        let before = hub.newest_id();
+        hub.learn(Uuid::from_u128(2), vec![told(9, 5, 1), told(9, 6, 2), told(2, 40, 3)], 42);
+        assert_eq!(hub.newest_id(), before + 3);
+        // Again after a break, and by another way.
+        hub.learn(Uuid::from_u128(2), vec![told(9, 6, 2), told(2, 40, 3), told(2, 43, 4)], 43);
+        hub.learn(Uuid::from_u128(3), vec![told(9, 5, 1), told(9, 6, 2), told(9, 7, 5)], 3);
+        assert_eq!(hub.newest_id(), before + 5);
+        assert_eq!(hub.position(Uuid::from_u128(2), 50), Some(43));
+        let entries = hub.entries_after(before, 10).unwrap();
+        let numbers: Vec<u64> = entries.iter().map(|entry| entry.origin_id).collect();
+        assert_eq!(numbers, [5, 6, 40, 43, 7]);
+        // Its journal was lost and begins anew.
+        assert_eq!(hub.position(Uuid::from_u128(2), 7), None);
+        hub.learn(Uuid::from_u128(2), vec![told(2, 7, 9)], 7);
+        assert_eq!(hub.newest_id(), before + 6);
+    }
+
+    #[test]
+    fn nobody_tells_the_journal_of_others_or_ours() {
+        let (hub, _) = hub();
+        link(&hub, 2, None);
+        link(&hub, 3, None);
+        let before = hub.newest_id();
+        let lies = vec![told(3, 5, 1), told(1, 1_000_000, 1), told(77, 1, 1)];
+        hub.learn(Uuid::from_u128(2), lies, 9);
+        assert_eq!(hub.newest_id(), before);
+        hub.learn(Uuid::from_u128(3), vec![told(3, 5, 1)], 5);
+        assert_eq!(hub.newest_id(), before + 1);
+    }
+
+    #[test]
+    fn a_time_from_the_future_becomes_now_and_is_said() {
+        let (hub, _) = hub();
+        link(&hub, 2, None);
+        let before = hub.newest_id();
+        hub.learn(Uuid::from_u128(2), vec![told(2, 1, 32_503_680_000)], 1);
+        let entry = &hub.entries_after(before, 1).unwrap()[0];
+        assert!(entry.transition.at <= entry.learned);
+        assert!(entry.transition.message.contains("said to be of 3000-"));
     }
 }

@@ -133,13 +133,21 @@ fn told(entry: &Entry, now: Timestamp) -> Option<Told> {
         Some(probe) => Some(ProbeName::parse(probe).ok()?),
         None => None,
     };
+    let kind = Kind::parse(entry.kind.text()?)?;
+    let subject = match (kind, &probe) {
+        (Kind::InstanceDown | Kind::InstanceGone | Kind::InstanceMoved, _) => {
+            format!("Wigo {} ", entry.host.text().unwrap_or_default())
+        }
+        (_, Some(probe)) => format!("Probe {probe} "),
+        _ => String::new(),
+    };
     let message = entry.message.text().unwrap_or_default();
-    let message = lines(bare(message, probe.as_ref()), MAX_MESSAGE);
+    let message = lines(bare(message, &subject), MAX_MESSAGE);
     Some(Told {
         origin: Uuid::try_parse(entry.origin.text()?).ok()?,
         origin_id: number(&entry.origin_id)?,
         transition: Transition {
-            kind: Kind::parse(entry.kind.text()?)?,
+            kind,
             at: when(entry.timestamp.number(), entry.date.text().unwrap_or_default(), now),
             group: name(&entry.group),
             host: name(&entry.host),
@@ -151,14 +159,11 @@ fn told(entry: &Entry, now: Timestamp) -> Option<Told> {
     })
 }
 
-/// What the probe said, without the words in front of it by which the log tells what changed, such as
-/// `Probe p switched from 100 to 300 : `.
-fn bare<'text>(message: &'text str, probe: Option<&ProbeName>) -> &'text str {
-    let told = probe.and_then(|probe| {
-        let rest = message.strip_prefix("Probe ")?.strip_prefix(probe.as_str())?;
-        Some(rest.strip_prefix(' ')?.split_once(" : ")?.1)
-    });
-    told.unwrap_or(message)
+/// What was said, without the words in front of it by which the log tells of whom and what changed, such
+/// as `Probe p switched from 100 to 300 : `.
+fn bare<'text>(message: &'text str, subject: &str) -> &'text str {
+    let said = message.strip_prefix(subject).filter(|_| !subject.is_empty());
+    said.and_then(|rest| Some(rest.split_once(" : ")?.1)).unwrap_or(message)
 }
 
 /// A number of an entry, as a database holds it.

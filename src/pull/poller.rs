@@ -253,7 +253,7 @@ impl Poller {
         if !self.has_journal {
             return Ok(());
         }
-        let mut position = self.shared.hub.position(link);
+        let mut position = self.shared.hub.position(link, u64::MAX);
         for _ in 0..MAX_BATCHES {
             let Answer::Fresh { body, .. } = self.get(&journal::path(position), None).await? else {
                 return Err(AskError::unreadable(&self.address, &Unreadable::Unasked));

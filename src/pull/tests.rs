@@ -289,13 +289,13 @@ async fn a_journal_is_taken_over_from_where_it_was_left() {
     };
     poller.poll().await;
     assert_eq!(told(), (2_001..=3_000).collect::<Vec<_>>(), "the newest ones of one that is new");
-    assert_eq!(hub.position(Uuid::from_u128(7)), Some(3_000));
+    assert_eq!(hub.position(Uuid::from_u128(7), u64::MAX), Some(3_000));
     poller.poll().await;
     assert_eq!(told().len(), 1_000);
     last.store(4_200, Ordering::SeqCst);
     poller.poll().await;
     assert_eq!(told(), (2_001..=4_200).collect::<Vec<_>>());
-    assert_eq!(hub.position(Uuid::from_u128(7)), Some(4_200));
+    assert_eq!(hub.position(Uuid::from_u128(7), u64::MAX), Some(4_200));
     assert_eq!(kept.of(Kind::ProbeSeen), [], "who has a journal tells its own changes");
 }
 

@@ -31,6 +31,7 @@ use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use thiserror::Error;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 pub use crate::hub::Entry;
@@ -210,6 +211,11 @@ impl Store {
     /// How the store is doing. Does not touch the disk.
     pub fn health(&self) -> Health {
         self.handle.shared.health()
+    }
+
+    /// The id up to which all entries are on the disk, as it grows. What was dropped counts as there.
+    pub fn durable(&self) -> watch::Receiver<u64> {
+        self.handle.shared.durable()
     }
 
     /// Entries dropped since this was last asked, so that the journal can say so.

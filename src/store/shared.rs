@@ -11,6 +11,7 @@ use std::{
 
 use jiff::Timestamp;
 use rusqlite::Connection;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::{
@@ -73,6 +74,8 @@ pub(super) struct Shared {
     work: Condvar,
     /// For those who wait for the writer: it has done something.
     done: Condvar,
+    /// The id up to which all entries are on the disk.
+    durable: watch::Sender<u64>,
 }
 
 struct State {
@@ -134,6 +137,7 @@ impl Shared {
             state: Mutex::new(state),
             work: Condvar::new(),
             done: Condvar::new(),
+            durable: watch::channel(0).0,
         }
     }
 
@@ -176,6 +180,15 @@ impl Shared {
             lost: state.queue.lost(),
             ..state.health.clone()
         }
+    }
+
+    pub fn durable(&self) -> watch::Receiver<u64> {
+        self.durable.subscribe()
+    }
+
+    /// All entries up to this id are on the disk.
+    pub fn set_durable(&self, id: u64) {
+        self.durable.send_if_modified(|held| std::mem::replace(held, id) != id);
     }
 
     pub fn take_lost(&self) -> u64 {

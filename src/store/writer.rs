@@ -106,6 +106,7 @@ impl Writer {
         // Noted with the first commit, so that a start that gets no further does not give it out again.
         writer.highest = past.next_id(Timestamp::now()).saturating_sub(1);
         past.highest = Some(writer.highest);
+        writer.shared.set_durable(writer.highest);
         (writer, past)
     }
 
@@ -269,6 +270,7 @@ impl Writer {
         };
         commit().map_err(|error| database.trouble("write to", &error))?;
         (self.highest, self.full) = (highest, false);
+        self.shared.set_durable(highest);
         (self.has_committed, self.last_commit) = (true, Some(Instant::now()));
         self.shared.written(batch, now, database.bytes());
         Ok(())

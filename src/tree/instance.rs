@@ -26,6 +26,8 @@ pub struct Instance {
     pub parent: Option<Uuid>,
     /// The instance directly below us through which we know of it: itself if it is directly below.
     pub via: Uuid,
+    /// The other instances directly below us that report it too, in the order of uuids.
+    pub alternatives: Vec<Uuid>,
     /// How it is reached, if it is directly below us.
     pub contact: Option<Box<Contact>>,
     /// What is wrong with the way to it, for people.
@@ -52,6 +54,7 @@ impl Instance {
             last_update: None,
             parent: None,
             via: uuid,
+            alternatives: Vec::new(),
             contact: None,
             problem: None,
             revision: 0,

@@ -16,6 +16,9 @@ pub const PARTING_GRACE: Duration = Duration::from_millis(500);
 /// time on top.
 const OVERSLEPT: Duration = Duration::from_secs(3);
 
+/// Instances that left which are remembered for each way.
+const MAX_FORMER: usize = 1_000;
+
 /// What is known of the way to an instance directly below.
 #[derive(Debug)]
 pub(super) struct Link {
@@ -28,6 +31,8 @@ pub(super) struct Link {
     pub told_down: bool,
     /// The instances below it that it reports.
     pub reported: BTreeSet<Uuid>,
+    /// Those that it has reported, whose last entries may still come; at most [`MAX_FORMER`].
+    pub former: BTreeSet<Uuid>,
     /// Those that the full account which is being given has not mentioned yet.
     pub unmentioned: Option<BTreeSet<Uuid>>,
 }
@@ -56,6 +61,15 @@ impl State {
 }
 
 impl Link {
+    /// An instance is not reported any more. Returns whether it was.
+    pub fn leaves(&mut self, uuid: Uuid) -> bool {
+        let was = self.reported.remove(&uuid);
+        if was && self.former.len() < MAX_FORMER {
+            self.former.insert(uuid);
+        }
+        was
+    }
+
     fn awaited(now: Now, limit: Duration) -> Link {
         Link {
             heard: now.boot,
@@ -63,6 +77,7 @@ impl Link {
             state: State::Awaited,
             told_down: false,
             reported: BTreeSet::new(),
+            former: BTreeSet::new(),
             unmentioned: None,
         }
     }
@@ -197,7 +212,7 @@ impl Tree {
         let Some(link) = self.links.get_mut(&uuid) else { return };
         link.unmentioned = None;
         match how {
-            Parting::Goodbye => return self.forgotten(uuid, "it said goodbye", now, out),
+            Parting::Goodbye => self.forgotten(uuid, "it said goodbye", now, out),
             Parting::Lost if link.state == State::Up => link.state = State::Lost(now.boot),
             Parting::Lost => {}
             Parting::Stopping => {
@@ -331,13 +346,16 @@ impl Tree {
         })
     }
 
-    /// Whether what `link` tells of `origin` is to be believed: of itself and of what only it reports;
-    /// not of us, nor of an instance that reports to us itself and is up.
+    /// Whether what `link` tells of `origin` is to be believed: of itself, and of what it reports or has
+    /// reported; not of us, nor of an instance that reports to us itself and is up.
     pub fn may_tell(&self, link: Uuid, origin: Uuid) -> bool {
         if origin == self.me().uuid {
             return false;
         }
         let own_way = self.links.get(&origin).is_some_and(|own| own.state == State::Up);
-        origin == link || !own_way
+        let of_link = self.links.get(&link);
+        let reports = of_link
+            .is_some_and(|link| link.reported.contains(&origin) || link.former.contains(&origin));
+        origin == link || reports && !own_way
     }
 }

@@ -34,10 +34,13 @@ impl Tree {
         }
     }
 
-    /// The ways by which an instance is heard besides the one that was chosen: the instances directly
-    /// below that report it.
-    pub fn alternatives(&self, uuid: Uuid) -> impl Iterator<Item = Uuid> + '_ {
-        self.shadows_of(uuid).map(|(link, _)| link)
+    /// Lets an instance show the ways by which it is heard besides the one that was chosen. To be called
+    /// whenever a shadow came or went.
+    fn show_alternatives(&mut self, uuid: Uuid) {
+        let ways: Vec<Uuid> = self.shadows_of(uuid).map(|(link, _)| link).collect();
+        if self.get(uuid).is_some_and(|chosen| chosen.alternatives != ways) {
+            self.view.change(uuid, |chosen| chosen.alternatives = ways);
+        }
     }
 
     fn shadows_of(&self, uuid: Uuid) -> impl Iterator<Item = (Uuid, &Instance)> {
@@ -65,6 +68,7 @@ impl Tree {
             out.touch(uuid, What::Header);
         } else {
             self.shadows.insert((uuid, via), Arc::new(instance));
+            self.show_alternatives(uuid);
             self.choose(uuid, now, out);
         }
     }
@@ -72,7 +76,7 @@ impl Tree {
     /// Removes what is heard of an instance through `link`. It is gone if nothing else is heard of it.
     pub(super) fn drop_record(&mut self, link: Uuid, uuid: Uuid, out: &mut Outcome) {
         if self.shadows.remove(&(uuid, link)).is_some() {
-            return;
+            return self.show_alternatives(uuid);
         }
         if self.get(uuid).is_none_or(|chosen| chosen.via != link) {
             return;
@@ -81,6 +85,7 @@ impl Tree {
         if let Some(best) = best.map(|(via, _)| via) {
             self.swap(uuid, best);
             self.shadows.remove(&(uuid, link));
+            self.show_alternatives(uuid);
             out.touch(uuid, What::Whole);
         } else {
             self.view.remove(uuid);
@@ -145,8 +150,10 @@ impl Tree {
         if let Some(chosen) = self.view.get(uuid) {
             let mut old = chosen.clone();
             old.below.clear();
+            old.alternatives.clear();
             self.shadows.insert((uuid, old.via), Arc::new(old));
         }
         self.view.put(Arc::unwrap_or_clone(shadow));
+        self.show_alternatives(uuid);
     }
 }

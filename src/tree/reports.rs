@@ -48,7 +48,7 @@ impl Tree {
     }
 
     fn below_gone(&mut self, link: Uuid, uuid: Uuid, narrate: bool, now: Now, out: &mut Outcome) {
-        if !self.links.get_mut(&link).is_some_and(|link| link.reported.remove(&uuid)) {
+        if !self.links.get_mut(&link).is_some_and(|link| link.leaves(uuid)) {
             return;
         }
         let told = self.get(uuid).filter(|_| narrate).cloned();

@@ -122,7 +122,11 @@ fn check(tree: &Tree) {
         if let Some(parent) = instance.parent {
             assert!(tree.get(parent).is_some());
         }
+        let others = tree.shadows.keys().filter(|(uuid, _)| *uuid == instance.uuid);
+        let others: Vec<Uuid> = others.map(|(_, link)| *link).collect();
+        assert_eq!(instance.alternatives, others, "{}", instance.host.name);
     }
+    assert!(tree.shadows.keys().all(|(uuid, _)| tree.get(*uuid).is_some()));
 }
 
 /// One of everything that can happen to three instances directly below, which claim to have any of
@@ -317,7 +321,7 @@ fn a_host_seen_by_another_way_is_not_down_and_stands_once() {
     report(&mut tree, 2, full(vec![account(None, 2, &[100]), account(Some(2), 3, &[500])]), 1);
     assert_eq!(tree.get(id(3)).unwrap().via, id(3), "who reports to us speaks for itself");
     assert_eq!(tree.me().global_status(), Status::OK);
-    assert_eq!(tree.alternatives(id(3)).collect::<Vec<_>>(), [id(2)]);
+    assert_eq!(tree.get(id(3)).unwrap().alternatives, [id(2)]);
     tree.apply(Event::Parted { link: id(3), how: Parting::Lost }, at(2));
     let told = pass(&mut tree, 3, 5);
     assert_eq!(kinds(&told), [(Kind::InstanceMoved, "host3")], "seen through 2, so not down");

@@ -67,17 +67,16 @@ impl View {
         Presence::Unknown
     }
 
+    /// The instances above one, the nearest first, this one last.
+    pub fn above(&self, instance: &Instance) -> impl Iterator<Item = &Instance> {
+        let parent = |instance: &&Instance| self.get(instance.parent?);
+        let first = instance.parent.and_then(|parent| self.get(parent));
+        std::iter::successors(first, parent).take(MAX_DEPTH)
+    }
+
     /// Whether all instances between this one and `instance` report.
     fn is_reached(&self, instance: &Instance) -> bool {
-        let mut parent = instance.parent;
-        for _ in 0..MAX_DEPTH {
-            match parent.and_then(|parent| self.get(parent)) {
-                None => return true,
-                Some(above) if !above.is_alive() => return false,
-                Some(above) => parent = above.parent,
-            }
-        }
-        true
+        self.above(instance).all(Instance::is_alive)
     }
 
     /// Whether the last results of an instance are what is known from before, not what is.

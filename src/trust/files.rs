@@ -10,7 +10,7 @@ use std::{
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 
-use super::BadCertificate;
+use super::{BadCertificate, Fingerprint};
 
 /// The longest file with certificates or a key, in bytes: a system's list of authorities is half of it.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -78,6 +78,11 @@ pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
         .map_err(|why| BadCertificate::pem("certificate", path, why))
 }
 
+/// The SHA-256 of the first certificate of a PEM file: what clients of that authority compare.
+pub fn certificate_fingerprint(path: &Path) -> Result<Fingerprint, BadCertificate> {
+    certificates(path).map(|chain| Fingerprint::of_certificate(&chain[0]))
+}
+
 /// The certificates in a PEM text, at least one.
 pub(super) fn certificates_of(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let chain = CertificateDer::pem_slice_iter(text)
@@ -100,6 +105,11 @@ pub(super) fn pem(label: &str, der: &[u8]) -> String {
 /// Whether users that are neither the owner nor of the group may read the file.
 pub(super) fn everybody_may_read(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o004 != 0)
+}
+
+/// A certificate in PEM form.
+pub fn certificate_pem(certificate: &CertificateDer<'_>) -> String {
+    pem("CERTIFICATE", certificate)
 }
 
 #[cfg(test)]
@@ -144,9 +154,4 @@ mod tests {
         let error = read("certificate", Path::new("/dev/zero")).unwrap_err();
         assert!(matches!(error, BadCertificate::Read { .. }), "{error:?}");
     }
-}
-
-/// A certificate in PEM form.
-pub fn certificate_pem(certificate: &CertificateDer<'_>) -> String {
-    pem("CERTIFICATE", certificate)
 }

@@ -40,7 +40,7 @@ use tokio_rustls::rustls::{
 
 pub use ca::{CLIENT_CERTIFICATE_DAYS, Ca, Signed};
 pub use client::{ClientCertificate, ClientKey, ServerTrust, push_client_config};
-pub use files::{Existing, Readers, certificate_pem, write};
+pub use files::{Existing, Readers, certificate_fingerprint, certificate_pem, write};
 pub use fingerprint::{Fingerprint, NotAFingerprint};
 pub use identity::{BadPeer, ClientIdentity, client_identity};
 pub use refusal::{Refusal, Untrusted, untrusted};

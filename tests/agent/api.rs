@@ -116,7 +116,13 @@ fn fields_are_in_order(agent: &Agent) {
             "LocalHost",
             "RemoteWigos",
             "Hostname",
-            "LastUpdate"
+            "LastUpdate",
+            "Presence",
+            "PresenceSince",
+            "Via",
+            "Alternatives",
+            "Contact",
+            "Problem"
         ]
     );
     let host = tree.part("LocalHost");
@@ -132,6 +138,9 @@ fn fields_are_in_order(agent: &Agent) {
     assert_eq!((&tree["GlobalStatus"], &tree["GlobalMessage"]), (&json!(300), &json!("OK")));
     assert_eq!((&tree["Hostname"], &tree["LastUpdate"]), (&json!("testhost"), &json!(0)));
     assert_eq!(tree["RemoteWigos"], json!({}));
+    assert_eq!((&tree["Presence"], &tree["PresenceSince"]), (&json!("alive"), &json!(0)));
+    assert_eq!((&tree["Via"], &tree["Alternatives"]), (&json!(""), &json!([])));
+    assert_eq!((&tree["Contact"], &tree["Problem"]), (&Value::Null, &json!("")));
     assert!(tree["Version"].as_str().unwrap().starts_with("Wigo v"));
     assert_eq!(tree["LocalHost"]["Status"], 300);
     assert_eq!(tree["LocalHost"]["Group"], "testers");
@@ -176,7 +185,7 @@ fn tree_routes(agent: &Agent) {
     let host = members(&host.to_string());
     let mut names = host.names();
     names.sort_unstable();
-    assert_eq!(names, ["IsAlive", "Message", "Name", "Probes", "Status"]);
+    assert_eq!(names, ["IsAlive", "Message", "Name", "Presence", "Probes", "Status"]);
 
     for route in [
         "/api/logs",
@@ -301,6 +310,11 @@ fn etag(agent: &Agent) {
     });
     let reply = http::get(agent.address(), "/api", &["If-None-Match: W/\"other\""]);
     assert_eq!(reply.status, 200);
+    wait_until("the same host is asked for twice", || {
+        let path = "/api/hosts/testhost";
+        let tag = agent.get(path).header("etag").unwrap().to_owned();
+        http::get(agent.address(), path, &[&format!("If-None-Match: {tag}")]).status == 304
+    });
     // A probe that has run again makes another tag.
     let before = agent.get("/api").header("etag").unwrap().to_owned();
     agent.wait_rerun("fine");
@@ -315,6 +329,9 @@ fn compression(agent: &Agent) {
     assert_eq!(gzip.header("content-encoding"), Some("gzip"));
     assert!(gzip.header("vary").unwrap().to_lowercase().contains("accept-encoding"));
     assert_eq!(gzip.body[..2], [0x1f, 0x8b], "a gzip stream");
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(&*gzip.body).read_to_string(&mut text).unwrap();
+    assert_eq!(members(&text).part("LocalHost").names()[0], "Name");
     let zstd = asked("zstd");
     assert_eq!(zstd.header("content-encoding"), Some("zstd"));
     assert_eq!(zstd.body[..4], [0x28, 0xb5, 0x2f, 0xfd], "a zstd frame");

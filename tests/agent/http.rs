@@ -57,7 +57,10 @@ pub fn exchange(
     path: &str,
     headers: &[&str],
 ) -> Reply {
-    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n");
+    let mut head = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
+    if !headers.iter().any(|header| header.starts_with("Host:")) {
+        head.push_str("Host: test\r\n");
+    }
     headers.iter().for_each(|header| head.push_str(&format!("{header}\r\n")));
     stream.write_all((head + "\r\n").as_bytes()).unwrap();
     let answer = read_all(stream);

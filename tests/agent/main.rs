@@ -9,6 +9,7 @@ mod http;
 
 mod abuse;
 mod api;
+mod authority;
 mod config;
 mod database;
 mod journal;

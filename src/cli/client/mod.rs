@@ -10,7 +10,7 @@ use std::{io::Read as _, time::Duration};
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde::de::DeserializeOwned;
-pub use target::Target;
+pub use target::{Target, percent_encoded};
 use ureq::{
     Agent, Body,
     config::Config,
@@ -28,7 +28,7 @@ const ANSWER_SECONDS: u64 = 10;
 /// The size of an answer after decompression. A tree of 10,000 hosts has about 40 MiB.
 const ANSWER_BYTES: u64 = 64 * 1024 * 1024;
 /// How much of a refusal is shown.
-const REFUSAL_BYTES: u64 = 200;
+const REFUSAL_BYTES: u64 = 300;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -55,14 +55,27 @@ pub enum Error {
          others, or were changed and not read again (SIGHUP)"
     )]
     LoginRefused { url: String },
-    #[error("cannot ask `{url}`: the agent answered {status}: {text}")]
+    #[error("cannot ask `{url}`: the agent answered {status}: {text}{}", hint(text))]
     Refused { url: String, status: StatusCode, text: String },
+    #[error("nothing was changed: `{url}` answered {status}: {text}{}", hint(text))]
+    Unchanged { url: String, status: StatusCode, text: String },
     #[error("cannot read the answer of `{url}`: {why}")]
     Answer { url: String, why: String },
     #[error(
         "cannot read the answer of `{url}`: it is not what an agent says; is this wigo's HTTP port?"
     )]
     NotJson { url: String, source: serde_json::Error },
+}
+
+/// What to do about a refusal that does not say so itself.
+fn hint(text: &str) -> &'static str {
+    match text {
+        "Push server is not started" => {
+            "; it takes no push clients: set Enabled in [PushServer] of its configuration and restart it"
+        }
+        "404 page not found" => "; it is no wigo, or too old for this",
+        _ => "",
+    }
 }
 
 /// An answer, and the mark by which the agent knows whether it is still the same.
@@ -113,11 +126,8 @@ impl Client {
     /// The answer to `GET path`, unless it is still the one that `tag` marks: `None`.
     pub fn get_if_changed(&self, path: &str, tag: Option<&str>) -> Result<Option<Answer>, Error> {
         let mut request = self.agent.get(self.url(path));
-        let has_login = !self.target.login.is_empty() && !self.target.password.is_empty();
-        if has_login {
-            let pair = format!("{}:{}", self.target.login, self.target.password);
-            let value = format!("Basic {}", BASE64_STANDARD.encode(pair));
-            request = request.header(header::AUTHORIZATION, value);
+        if let Some(login) = self.login() {
+            request = request.header(header::AUTHORIZATION, login);
         }
         if let Some(tag) = tag {
             request = request.header(header::IF_NONE_MATCH, tag);
@@ -126,14 +136,10 @@ impl Client {
         match response.status() {
             StatusCode::OK => {}
             StatusCode::NOT_MODIFIED => return Ok(None),
-            StatusCode::UNAUTHORIZED if has_login => {
-                return Err(Error::LoginRefused { url: self.url(path) });
-            }
-            StatusCode::UNAUTHORIZED => return Err(Error::Login { url: self.url(path) }),
+            StatusCode::UNAUTHORIZED => return Err(self.no_login(path)),
             status => {
-                let body = self.body(path, &mut response, REFUSAL_BYTES).unwrap_or_default();
-                let text = String::from_utf8_lossy(&body).trim().to_owned();
-                return Err(Error::Refused { url: self.url(path), status, text });
+                let (url, text) = (self.url(path), self.refusal(path, &mut response));
+                return Err(Error::Refused { url, status, text });
             }
         }
         let tag = response.headers().get(header::ETAG).and_then(|tag| tag.to_str().ok());
@@ -146,6 +152,44 @@ impl Client {
         let text = String::from_utf8(body)
             .map_err(|error| Error::Answer { url: self.url(path), why: error.to_string() })?;
         Ok(Some(Answer { text, tag }))
+    }
+
+    /// Asks for a change by `POST path`.
+    pub fn post(&self, path: &str) -> Result<(), Error> {
+        // A page of another site that a browser shows cannot send this header.
+        let mut request = self.agent.post(self.url(path)).header("X-Wigo-Request", "1");
+        if let Some(login) = self.login() {
+            request = request.header(header::AUTHORIZATION, login);
+        }
+        let mut response = request.send_empty().map_err(|error| self.unreachable(path, error))?;
+        match response.status() {
+            status if status.is_success() => Ok(()),
+            StatusCode::UNAUTHORIZED => Err(self.no_login(path)),
+            status => {
+                let (url, text) = (self.url(path), self.refusal(path, &mut response));
+                Err(Error::Unchanged { url, status, text })
+            }
+        }
+    }
+
+    /// The header that carries the login, if there is one.
+    fn login(&self) -> Option<String> {
+        let Target { login, password, .. } = &self.target;
+        let has_login = !login.is_empty() && !password.is_empty();
+        has_login
+            .then(|| format!("Basic {}", BASE64_STANDARD.encode(format!("{login}:{password}"))))
+    }
+
+    fn no_login(&self, path: &str) -> Error {
+        let url = self.url(path);
+        if self.login().is_some() { Error::LoginRefused { url } } else { Error::Login { url } }
+    }
+
+    /// Why the agent refuses: mostly a JSON string, a sentence.
+    fn refusal(&self, path: &str, response: &mut Response<Body>) -> String {
+        let body = self.body(path, response, REFUSAL_BYTES).unwrap_or_default();
+        let text = String::from_utf8_lossy(&body);
+        serde_json::from_str(text.trim()).unwrap_or_else(|_| text.trim().to_owned())
     }
 
     /// Takes apart `text`, which is what the agent answered to `GET path`.

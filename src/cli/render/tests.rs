@@ -267,3 +267,25 @@ fn hostile_text_and_numbers_do_nothing() {
         assert!(drawn.contains("\\u{1b}]0;title"), "{drawn}");
     }
 }
+
+#[test]
+fn an_instance_that_does_not_report_is_not_called_down_for_that() {
+    let tree: Wigo = serde_json::from_str(
+        r#"{"Hostname":"hub","GlobalStatus":100,"Presence":"alive","LocalHost":{"Name":"hub","Status":100},
+        "RemoteWigos":{
+            "a":{"Hostname":"quiet","GlobalStatus":100,"IsAlive":false,"GlobalMessage":"UNKNOWN",
+                "Presence":"unknown","Problem":"no\u001b answer"},
+            "b":{"Hostname":"off","GlobalStatus":100,"IsAlive":false,"Presence":"stopped"},
+            "c":{"Hostname":"late","GlobalStatus":999,"IsAlive":false,"GlobalMessage":"DOWN",
+                "Presence":"down","Problem":"refused"},
+            "d":{"Hostname":"slow","Version":"v","GlobalStatus":200,"Problem":"a bad key",
+                "LocalHost":{"Name":"slow"}}}}"#,
+    )
+    .unwrap();
+    let drawn = summary(&tree, false, &PLAIN);
+    let remotes = "Remote Wigos : \n\nlate DOWN : DOWN : refused\n\nslow ( slow ) - v: a bad key\n\n\
+                   off STOPPED\n\nquiet UNKNOWN : no\\u{1b} answer\n\n";
+    assert!(drawn.ends_with(remotes), "{drawn}");
+    let quiet = remote_summary(tree.find("quiet").unwrap().instance, false, &PLAIN);
+    assert!(quiet.contains("\nquiet UNKNOWN : no\\u{1b} answer\n"), "{quiet}");
+}

@@ -120,7 +120,7 @@ fn what_our_own_say_beyond_that_is_taken_over() {
 #[test]
 fn what_our_own_api_serves_comes_back_as_it_was() {
     use crate::{
-        api::views,
+        api,
         tree::{Host, Instance, Tree},
     };
     let result = probe(json!({"p": {"Status": 300, "Message": "m", "Timestamp": 1_741_000_000,
@@ -128,7 +128,7 @@ fn what_our_own_api_serves_comes_back_as_it_was() {
     let mut me = Instance::new(uuid(TOP), "Wigo v1", Host::new("here", "group"));
     me.host.probes.insert(result.result.name.clone(), result.clone());
     let tree = Tree::new(me);
-    let served = serde_json::to_vec(&views::Wigo::new(&tree.view(), tree.me())).unwrap();
+    let served = api::whole_text(tree.view());
     let document = read(&served, &question()).unwrap();
     assert!(document.source.has_journal);
     assert_eq!(document.report.accounts[0].probes, [result]);

@@ -35,6 +35,8 @@ fn what_our_own_log_tells_comes_back_as_it_was() {
         transition(Kind::ProbeGone, Some("p"), "removed"),
         transition(Kind::AgentStarted, None, "Probe p switched : no"),
         transition(Kind::InstanceDown, None, "silent : 60 s"),
+        transition(Kind::InstanceGone, None, "removed"),
+        transition(Kind::InstanceMoved, None, "heard directly again"),
     ];
     let entry = |(n, transition): (usize, &Transition)| hub::Entry {
         id: 100 - n as u64,
@@ -46,7 +48,7 @@ fn what_our_own_log_tells_comes_back_as_it_was() {
     let entries: Vec<_> = transitions.iter().enumerate().map(entry).collect();
     let served: Vec<_> = entries.iter().map(views::LogEntry::new).collect();
     let page = read(&serde_json::to_vec(&served).unwrap(), now()).unwrap();
-    assert_eq!((page.count, page.last, page.unnumbered), (5, Some(100), false));
+    assert_eq!((page.count, page.last, page.unnumbered), (7, Some(100), false));
     let wanted: Vec<_> = entries
         .into_iter()
         .rev()

@@ -123,7 +123,7 @@ impl Authority {
         }
         let (group, host) = (&request.group, &request.host);
         let used = self.store.use_token(token.hash(), Timestamp::now(), group, host);
-        Ok(match used.map_err(|error| unwritable(error))? {
+        Ok(match used.map_err(unwritable)? {
             TokenUse::Good => Ticket::Good,
             TokenUse::Unknown => Ticket::Bad("its join token is not known here"),
             TokenUse::UsedUp => Ticket::Bad("its join token is used up"),
@@ -279,7 +279,7 @@ impl Authority {
     /// Binds a client to a key, on the disk first.
     pub(super) fn bind(&self, uuid: Uuid, key: Fingerprint, name: &str) -> Result<(), Refusal> {
         let bound = self.store.bind_client(uuid, *key.as_bytes(), name);
-        bound.map_err(|error| unwritable(error))?;
+        bound.map_err(unwritable)?;
         if let Some(keys) = &mut self.state().keys {
             keys.insert(uuid, key);
         }

@@ -64,12 +64,10 @@ impl Waiting {
 
     /// Everybody, who has waited longest first, and whether it is connected.
     pub fn list(&self) -> Vec<(Uuid, &Client, bool)> {
-        let listed = |(uuid, entry): (&Uuid, &'_ Entry)| (*uuid, entry.left.is_none());
         let mut list: Vec<_> = self
             .entries
             .iter()
-            .map(|(uuid, entry)| (listed((uuid, entry)), &entry.client))
-            .map(|((uuid, connected), client)| (uuid, client, connected))
+            .map(|(uuid, entry)| (*uuid, &entry.client, entry.left.is_none()))
             .collect();
         list.sort_by_key(|(uuid, client, _)| (client.since, *uuid));
         list

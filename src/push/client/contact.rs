@@ -12,8 +12,6 @@ use std::{
 use rustls_pki_types::{CertificateDer, ServerName};
 use thiserror::Error;
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
     sync::watch,
     time::{sleep, timeout},
 };
@@ -21,7 +19,9 @@ use tokio_rustls::{TlsConnector, rustls::ClientConfig};
 use uuid::Uuid;
 
 use super::{
-    BadCredentials, Credentials, Ending, Order, Reporter, Session, Told, Troubles, pace::Pace,
+    BadCredentials, Credentials, Ending, Order, Reporter, Session, Told, Troubles,
+    network::{AnyStream, Stream},
+    pace::Pace,
 };
 use crate::{
     config::{Endpoint, PushClient},
@@ -51,11 +51,6 @@ const WAITING_LIMIT: Duration = Duration::from_secs(3 * WAITING_EVERY.as_secs())
 const RENEW_LIMIT: Duration = Duration::from_secs(30);
 /// How often it is looked whether the certificate is to be renewed.
 const RENEW_LOOK: Duration = Duration::from_secs(3600);
-
-/// What a session runs on.
-pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 /// Why there is no session with a master.
 #[derive(Debug, Error)]
@@ -203,12 +198,11 @@ impl Contact {
         if self.rejected {
             credentials.certificate = None;
         }
-        let address = (self.master.host.as_str(), self.master.port);
-        let stream = timeout(CONNECT_LIMIT, TcpStream::connect(address))
+        let connecting = self.reporter.network.connect(&self.master);
+        let stream = timeout(CONNECT_LIMIT, connecting)
             .await
             .map_err(|_| NoSession::ConnectSlow(CONNECT_LIMIT))?
             .map_err(NoSession::Connect)?;
-        let _ = stream.set_nodelay(true);
         if !self.settings.ssl_enabled {
             return self.plain(stream, credentials, orders).await;
         }
@@ -222,9 +216,9 @@ impl Contact {
     /// Puts TLS on the connection; learns the authority at first contact.
     async fn secure(
         &mut self,
-        stream: TcpStream,
+        stream: AnyStream,
         credentials: &mut Credentials,
-    ) -> Result<tokio_rustls::client::TlsStream<TcpStream>, NoSession> {
+    ) -> Result<tokio_rustls::client::TlsStream<AnyStream>, NoSession> {
         let name = ServerName::try_from(self.master.host.clone())
             .map_err(|_| NoSession::Tls(format!("`{}` is no name of a host", self.master.host)))?;
         let expected = self.expected();
@@ -245,8 +239,8 @@ impl Contact {
             .map_err(|_| NoSession::Tls("the handshake took too long".to_owned()))?
             .map_err(|error| NoSession::Tls(tls_error(&error)))?;
         if let Some(learned) = contact.and_then(|contact| contact.learned()) {
-            let mut known = credentials.clone();
-            *credentials = blocking(move || known.pin(learned).map(|()| known)).await?;
+            let (mut known, expected) = (credentials.clone(), !self.expected().is_empty());
+            *credentials = blocking(move || known.pin(learned, expected).map(|()| known)).await?;
         }
         Ok(stream)
     }
@@ -277,19 +271,19 @@ impl Contact {
 
     /// The fingerprints of authorities that an operator gave us.
     fn expected(&self) -> Vec<Fingerprint> {
-        let configured = self.settings.ca_fingerprint.iter();
+        let configured = self.settings.ca_fingerprints.iter();
         let configured = configured.filter_map(|text| Fingerprint::parse(text).ok());
         configured.chain(self.token().map(|token| token.ca())).collect()
     }
 
     fn token(&self) -> Option<JoinToken> {
-        JoinToken::parse("").ok()
+        JoinToken::parse(self.settings.join_token.expose()).ok()
     }
 
     /// Without TLS: each side proves who it is by signing what the other made up.
     async fn plain(
         &mut self,
-        mut stream: TcpStream,
+        mut stream: AnyStream,
         mut credentials: Credentials,
         orders: watch::Receiver<Order>,
     ) -> Result<Outcome, NoSession> {
@@ -324,8 +318,8 @@ impl Contact {
             }
             None => {
                 check_fingerprint(std::slice::from_ref(&authority), &expected)?;
-                let mut known = credentials.clone();
-                credentials = blocking(move || known.pin(authority).map(|()| known)).await?;
+                let (mut known, given) = (credentials.clone(), !expected.is_empty());
+                credentials = blocking(move || known.pin(authority, given).map(|()| known)).await?;
             }
         }
         let identity = credentials.certificate.as_ref().map(|certificate| PlainIdentity {
@@ -359,7 +353,7 @@ impl Contact {
         let host = self.reporter.hub.read(|tree| tree.me().host.clone());
         let (uuid, version) = (self.reporter.uuid, self.reporter.version.to_owned());
         if credentials.certificate.is_none() {
-            let token = "";
+            let token = self.settings.join_token.expose();
             let enrol = Enrol {
                 uuid,
                 version,

@@ -79,20 +79,29 @@ impl Credentials {
         Ok(Credentials { uuid, certificate_path, authority_path, key, certificate, authority })
     }
 
-    /// Keeps the authority of the master, from now on the only one. Blocks.
-    pub fn pin(&mut self, authority: CertificateDer<'static>) -> Result<(), BadCredentials> {
+    /// Keeps the authority of the master, from now on the only one. `expected`: an operator has given us
+    /// its fingerprint. Blocks.
+    pub fn pin(
+        &mut self,
+        authority: CertificateDer<'static>,
+        expected: bool,
+    ) -> Result<(), BadCredentials> {
         let pem = trust::certificate_pem(&authority);
         trust::write(&self.authority_path, pem.as_bytes(), Readers::Everybody, Existing::Keep)
             .map_err(|source| BadCredentials::Write {
                 path: self.authority_path.clone(),
                 source,
             })?;
-        tracing::warn!(
-            "the master's authority was not known and is trusted from now on, `{}`: SHA-256 {}; \
-             compare it with what `wigocli authority list` shows on the master",
-            self.authority_path.display(),
-            Fingerprint::of_certificate(&authority)
-        );
+        let (path, shown) =
+            (self.authority_path.display(), Fingerprint::of_certificate(&authority));
+        if expected {
+            tracing::info!("the master's authority is the expected one, kept in `{path}`");
+        } else {
+            tracing::warn!(
+                "the master's authority was not known and is trusted from now on, `{path}`: SHA-256 \
+                 {shown}; compare it with what `wigocli authority list` shows on the master"
+            );
+        }
         self.authority = Some(vec![authority]);
         Ok(())
     }

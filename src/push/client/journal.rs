@@ -1,9 +1,13 @@
 //! What is told of our journal: all that the master does not have, in order, in bounded batches.
 //!
-//! The newest entries are in memory, older ones in the database. What retention has deleted before the
-//! master could have it is counted and said.
+//! Only what is on our disk is told: else a crash could give the number of an entry that a master has
+//! already to another one, which the master would take for the same. The newest entries are in memory as
+//! well, older ones in the database only. What retention has deleted before the master could have it is
+//! counted and said.
 
 use std::sync::Arc;
+
+use tokio::sync::watch;
 
 use crate::{
     hub::{Entry, Hub},
@@ -24,14 +28,15 @@ pub trait Past: Send + Sync + 'static {
     fn after(&self, id: u64, limit: usize) -> Result<Vec<Entry>, String>;
     /// An id that at most `count` entries come after; or why it cannot be read.
     fn before_newest(&self, count: usize) -> Result<u64, String>;
-    /// Whether entries wait to be written, so that the disk does not have all.
-    fn is_behind(&self) -> bool;
+    /// The id up to which everything is on the disk, as it grows.
+    fn durable(&self) -> watch::Receiver<u64>;
 }
 
 /// Where a master is in our journal.
 pub struct Cursor {
     hub: Arc<Hub>,
     past: Arc<dyn Past>,
+    durable: watch::Receiver<u64>,
     master: String,
     /// The id up to which it has everything; `None`: it has nothing.
     position: Option<u64>,
@@ -55,7 +60,8 @@ impl Cursor {
     ) -> Cursor {
         // One that is ahead of us knows a journal that is lost.
         let position = position.filter(|position| *position <= hub.newest_id());
-        Cursor { hub, past, master, position }
+        let durable = past.durable();
+        Cursor { hub, past, durable, master, position }
     }
 
     /// The master has taken everything up to here.
@@ -65,7 +71,15 @@ impl Cursor {
 
     /// Whether there is something to tell.
     pub fn is_behind(&self) -> bool {
-        self.position.is_none_or(|position| position < self.hub.newest_id())
+        self.position.is_none_or(|position| position < *self.durable.borrow())
+    }
+
+    /// Waits until there is more to tell than when this was called last.
+    pub async fn more(&mut self) {
+        if self.durable.changed().await.is_err() {
+            // The store is gone, so there is nothing more to come.
+            std::future::pending::<()>().await;
+        }
     }
 
     /// The next entries to tell. An error is the disk's.
@@ -77,25 +91,24 @@ impl Cursor {
                 blocking(move || past.before_newest(FIRST_ENTRIES)).await?
             }
         };
-        // The newest first: most of the time that is all.
+        // Most of the time what is in memory is all.
+        let durable = *self.durable.borrow_and_update();
         if let Some(recent) = self.hub.entries_after(position, BATCH_ENTRIES) {
-            return Ok(batch(position, recent.iter().map(AsRef::as_ref)));
+            let durable = recent.iter().map(AsRef::as_ref).filter(|entry| entry.id <= durable);
+            return Ok(batch(position, durable));
         }
-        // Asked before reading: what is written between the two is read.
-        let (past, behind) = (self.past.clone(), self.past.is_behind());
+        let past = self.past.clone();
         let found = blocking(move || past.after(position, BATCH_ENTRIES)).await?;
         match found.first() {
             Some(first) => {
                 self.missing(position, first.id);
                 Ok(batch(position, found.iter()))
             }
-            // They are on their way to the disk.
-            None if behind => Ok(Batch::default()),
-            // The disk has none: all that is left is in memory, what was between is gone.
+            // The disk has none of them any more.
             None => {
-                let first = self.hub.oldest_recent_id();
-                self.missing(position, first);
-                Ok(Batch { position: Some(first - 1), ..Batch::default() })
+                let next = durable.min(self.hub.oldest_recent_id() - 1);
+                self.missing(position, next + 1);
+                Ok(Batch { position: Some(next), ..Batch::default() })
             }
         }
     }

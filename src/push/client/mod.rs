@@ -1,6 +1,7 @@
 //! The client: reports this instance, and all below it, to the masters above it.
 //!
 //! - `contact`: reach a master: connect, greet, prove who we are
+//! - `network`: what connections run on
 //! - `credentials`: the files with our key, our certificates and the authorities of masters
 //! - `session`: report, as long as the connection lasts
 //! - `account`: what is reported of the tree
@@ -13,6 +14,7 @@ mod account;
 mod contact;
 mod credentials;
 mod journal;
+mod network;
 mod pace;
 mod session;
 
@@ -26,9 +28,9 @@ use tokio::{sync::watch, task::JoinHandle};
 use uuid::Uuid;
 
 pub use account::{Part, full, parts_of};
-pub use contact::Stream;
 pub use credentials::{BadCredentials, Credentials};
 pub use journal::Past;
+pub use network::{AnyStream, Connecting, Network, Stream, Tcp};
 pub(super) use pace::anywhere_within;
 pub use session::{Ending, Session, Told};
 
@@ -50,6 +52,7 @@ pub struct Reporter {
     pub version: &'static str,
     pub hub: Arc<Hub>,
     pub past: Arc<dyn Past>,
+    pub network: Arc<dyn Network>,
 }
 
 /// How a client is to end.
@@ -89,6 +92,14 @@ impl Troubles {
             Some(trouble) => held.insert(master.clone(), trouble),
             None => held.remove(master),
         };
+    }
+}
+
+/// Whoever means to leave calls [`Clients::stop`] before; here the connections just break.
+impl Drop for Clients {
+    fn drop(&mut self) {
+        let running = self.running.get_mut().unwrap_or_else(PoisonError::into_inner);
+        running.values().for_each(|client| client.task.abort());
     }
 }
 

@@ -151,6 +151,7 @@ impl Session {
         let heartbeat = Instant::now() + self.heartbeat;
         let journal = self.cursor.is_behind().then_some(self.journal_from);
         let mut due = journal.map_or(heartbeat, |journal| journal.min(heartbeat));
+        let paused = journal.is_some();
         loop {
             tokio::select! {
                 () = self.feed.urgent() => {
@@ -158,6 +159,7 @@ impl Session {
                     return Cause::News;
                 }
                 () = self.feed.soon() => due = due.min(Instant::now() + SOON),
+                () = self.cursor.more(), if !paused => return Cause::News,
                 () = sleep_until(due) => return Cause::Heartbeat,
                 changed = orders.changed() => {
                     // Nobody is left who could order otherwise.

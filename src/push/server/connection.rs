@@ -6,7 +6,6 @@ use rustls_pki_types::CertificateDer;
 use thiserror::Error;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
     sync::{oneshot, watch},
     time::{Instant, sleep, sleep_until, timeout},
 };
@@ -74,15 +73,17 @@ enum NoSession {
     Refused(String),
 }
 
-/// Serves one connection.
-pub(super) async fn serve(
-    stream: TcpStream,
+/// Serves one connection, whatever it runs on. `address` is where it comes from; it counts as that of a
+/// `stranger` until it is known who connects.
+pub async fn serve<S>(
+    stream: S,
     address: SocketAddr,
     host: Arc<Host>,
     stranger: Admitted,
     stop: Stop,
-) {
-    let _ = stream.set_nodelay(true);
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     // In a box that goes when it has ended: what it takes to become acquainted is several times what a
     // session takes, and sessions are many and last.
     let begun = Box::pin(begin(stream, address, host, stranger, stop)).await;
@@ -98,13 +99,16 @@ pub(super) async fn serve(
 type Lasting = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Everything before the session, if there is to be one.
-async fn begin(
-    stream: TcpStream,
+async fn begin<S>(
+    stream: S,
     address: SocketAddr,
     host: Arc<Host>,
     stranger: Admitted,
     stop: Stop,
-) -> Result<Option<Lasting>, NoSession> {
+) -> Result<Option<Lasting>, NoSession>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     if !host.encrypted {
         return acquainted(stream, address, None, &host, stranger, stop).await;
     }
@@ -315,7 +319,7 @@ where
     let clients = host.live.count() / RETURNS_PER_MS;
     let return_ms = u32::try_from(clients).unwrap_or(LONGEST_RETURN_MS);
     let welcome = Answer::Welcome {
-        position: host.hub.position(uuid),
+        position: host.hub.position(uuid, login.journal_highest),
         heartbeat_ms: millis(heartbeat),
         silence_ms: millis(silence),
         return_ms: return_ms.clamp(SHORTEST_RETURN_MS, LONGEST_RETURN_MS),
@@ -337,9 +341,9 @@ where
         limit: silence,
     });
     let running = Running { shared, agent, closed, silence, stop };
-    let (driver, host) = (Box::pin(driver), host.clone());
+    let (driver, host, name) = (Box::pin(driver), host.clone(), login.host);
     Ok(Some(Box::pin(async move {
-        let how = running.run(driver, &login.host, address).await;
+        let how = running.run(driver, &name, address).await;
         if host.live.leave(uuid, number)
             && let Some(how) = how
         {

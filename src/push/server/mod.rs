@@ -16,6 +16,7 @@ use thiserror::Error;
 use tokio::{net::TcpListener, sync::broadcast::error::RecvError};
 use uuid::Uuid;
 
+pub use connection::serve;
 pub use live::Live;
 
 use super::protocol::{Pool, transport::Traffic};
@@ -118,8 +119,9 @@ impl Server {
                     pause = ACCEPT_PAUSE.0;
                     // Too many: closed at once; a client that is meant well tries again.
                     if let Some(stranger) = strangers.admit(peer.ip()) {
+                        let _ = stream.set_nodelay(true);
                         let (host, stop) = (host.clone(), stop.clone());
-                        tokio::spawn(connection::serve(stream, peer, host, stranger, stop));
+                        tokio::spawn(serve(stream, peer, host, stranger, stop));
                     }
                 }
                 Err(error) => {

@@ -5,7 +5,6 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use jiff::Timestamp;
 use tarpc::context::Context;
 use tokio::{sync::watch, time::Instant};
 use uuid::Uuid;
@@ -108,7 +107,7 @@ impl Shared {
             }
         }
         let (hub, pool, link) = (&self.host.hub, &self.host.pool, self.uuid);
-        let now = Timestamp::now();
+        let now = hub.now().wall;
         match report {
             Some(report) => {
                 let report = report.checked(pool, now)?;

@@ -1,0 +1,72 @@
+//! Who may push, over HTTP: the lists, and an operator's word.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::Response,
+};
+use uuid::Uuid;
+
+use super::{
+    Api,
+    reply::{self, Segments},
+    views,
+};
+use crate::push::Authority;
+
+type Shared = State<Arc<Api>>;
+
+/// What is answered to a change that was made, as in the original.
+const DONE: &str = "OK";
+
+pub async fn hosts(State(api): Shared, headers: HeaderMap) -> Response {
+    match started(&api) {
+        Ok(authority) => reply::json(&headers, &views::Clients::new(&authority.listing())),
+        Err(refusal) => *refusal,
+    }
+}
+
+pub async fn allow(State(api): Shared, Segments(uuid): Segments<String>) -> Response {
+    let authority = match started(&api) {
+        Ok(authority) => authority,
+        Err(refusal) => return *refusal,
+    };
+    let Ok(known) = Uuid::try_parse(&uuid) else { return failed(unknown(&uuid)) };
+    match authority.allow(known).await {
+        Ok(_) => done(),
+        Err(error) => failed(error.to_string()),
+    }
+}
+
+pub async fn revoke(State(api): Shared, Segments(uuid): Segments<String>) -> Response {
+    let authority = match started(&api) {
+        Ok(authority) => authority,
+        Err(refusal) => return *refusal,
+    };
+    // Nobody has a name that is no uuid, so nobody has to be revoked.
+    let Ok(known) = Uuid::try_parse(&uuid) else { return done() };
+    match authority.revoke(known).await {
+        Ok(()) => done(),
+        Err(error) => failed(error.to_string()),
+    }
+}
+
+fn started(api: &Api) -> Result<&Arc<Authority>, Box<Response>> {
+    // The original's words for it.
+    api.authority.as_ref().ok_or_else(|| Box::new(failed("Push server is not started")))
+}
+
+/// The original's words for it.
+fn unknown(uuid: &str) -> String {
+    format!("Authority : Invalid uuid {uuid}")
+}
+
+fn failed(why: impl AsRef<str>) -> Response {
+    reply::refuse(StatusCode::INTERNAL_SERVER_ERROR, why)
+}
+
+fn done() -> Response {
+    reply::text(DONE)
+}
