@@ -2,6 +2,7 @@
 //! ends, for ever.
 
 use std::{
+    io::ErrorKind,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -15,7 +16,10 @@ use tokio::{
     sync::watch,
     time::{sleep, timeout},
 };
-use tokio_rustls::{TlsConnector, rustls::ClientConfig};
+use tokio_rustls::{
+    TlsConnector,
+    rustls::{self, AlertDescription, ClientConfig},
+};
 use uuid::Uuid;
 
 use super::{
@@ -36,7 +40,7 @@ use crate::{
     },
     push::{JoinToken, nonce},
     trust::{
-        BadCertificate, Fingerprint, FirstContact, ServerTrust, push_client_config,
+        BadCertificate, Fingerprint, FirstContact, Refusal, ServerTrust, push_client_config,
         verify_signature,
     },
 };
@@ -208,7 +212,10 @@ impl Contact {
         }
         let stream = self.secure(stream, &mut credentials).await?;
         let mut stream = Box::pin(stream);
-        greeting::greet(&mut stream).await?;
+        // With TLS 1.3 a server says only now what it thinks of our certificate.
+        greeting::greet(&mut stream).await.inspect_err(|error| {
+            self.rejected |= credentials.certificate.is_some() && is_about_certificate(error);
+        })?;
         let introduction: Introduction = receive(&mut stream, GREETING_LIMIT).await?;
         self.acquainted(stream, introduction, credentials, None, orders).await
     }
@@ -538,9 +545,36 @@ fn check_fingerprint(
 
 fn tls_error(error: &std::io::Error) -> String {
     match crate::trust::untrusted(error) {
+        Some(untrusted) if matches!(untrusted.why, Refusal::Unknown | Refusal::Other(_)) => {
+            format!(
+                "{untrusted}: if the master's authority was replaced on purpose, remove the file named by \
+             SslCert, else somebody is in between"
+            )
+        }
         Some(untrusted) => untrusted.to_string(),
+        None if matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset) => {
+            format!("{error}; is SslEnabled the same on both sides?")
+        }
         None => error.to_string(),
     }
+}
+
+/// Whether the server has refused our certificate, as after its authority was replaced.
+fn is_about_certificate(error: &Unacquainted) -> bool {
+    use AlertDescription as A;
+    let Unacquainted::Io { source, .. } = error else { return false };
+    let inner = source.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let Some(rustls::Error::AlertReceived(alert)) = inner else { return false };
+    matches!(
+        alert,
+        A::BadCertificate
+            | A::UnsupportedCertificate
+            | A::CertificateRevoked
+            | A::CertificateExpired
+            | A::CertificateUnknown
+            | A::UnknownCA
+            | A::DecryptError
+    )
 }
 
 fn unexpected(answer: Answer) -> NoSession {

@@ -53,6 +53,8 @@ const SHORTEST_HEARTBEAT: Duration = Duration::from_millis(200);
 const SILENCE_MARGIN: Duration = Duration::from_secs(4);
 /// How many clients may come back in a millisecond after all were cut off: what two cores can take.
 const RETURNS_PER_MS: usize = 1;
+/// What it takes to connect again, beyond the pause.
+const RETURN_MARGIN: Duration = Duration::from_millis(300);
 /// Clients come back within this, however few they are, in milliseconds.
 const SHORTEST_RETURN_MS: u32 = 200;
 /// …and however many, in milliseconds.
@@ -318,11 +320,14 @@ where
     let silence = (heartbeat + SILENCE_MARGIN.min(heartbeat).max(heartbeat / 5)).min(alive);
     let clients = host.live.count() / RETURNS_PER_MS;
     let return_ms = u32::try_from(clients).unwrap_or(LONGEST_RETURN_MS);
+    let return_ms = return_ms.clamp(SHORTEST_RETURN_MS, LONGEST_RETURN_MS);
+    // Who comes back as told was not down.
+    let grace = (Duration::from_millis(return_ms.into()) + RETURN_MARGIN).min(silence);
     let welcome = Answer::Welcome {
         position: host.hub.position(uuid, login.journal_highest),
         heartbeat_ms: millis(heartbeat),
         silence_ms: millis(silence),
-        return_ms: return_ms.clamp(SHORTEST_RETURN_MS, LONGEST_RETURN_MS),
+        return_ms,
     };
     send(&mut stream, &welcome).await?;
     // It is no stranger any more.
@@ -339,6 +344,7 @@ where
         name: login.host.clone(),
         contact,
         limit: silence,
+        grace,
     });
     let running = Running { shared, agent, closed, silence, stop };
     let (driver, host, name) = (Box::pin(driver), host.clone(), login.host);

@@ -111,7 +111,10 @@ impl Shared {
         match report {
             Some(report) => {
                 let report = report.checked(pool, now)?;
-                hub.handle(Event::Reported { link, report, narrate: false });
+                if hub.report(link, report) {
+                    self.state.lock().unwrap_or_else(PoisonError::into_inner).amiss = true;
+                    return Ok(Receipt::Resync);
+                }
             }
             None => hub.handle(Event::Heard { link }),
         }
