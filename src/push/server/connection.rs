@@ -1,6 +1,6 @@
 //! One connection from its first byte to its end.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
 use rustls_pki_types::CertificateDer;
 use thiserror::Error;
@@ -84,24 +84,43 @@ pub async fn serve<S>(
     stranger: Admitted,
     stop: Stop,
 ) where
-    S: AsyncRead + AsyncWrite + Unpin + Send,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let served = async {
-        if !host.encrypted {
-            return acquainted(stream, address, None, &host, stranger, stop).await;
-        }
-        let acceptor = TlsAcceptor::from(host.ca.server_config());
-        let stream = timeout(HANDSHAKE_LIMIT, acceptor.accept(stream))
-            .await
-            .map_err(|_| NoSession::TlsSlow)?
-            .map_err(NoSession::Tls)?;
-        let chain = stream.get_ref().1.peer_certificates().map(<[_]>::to_vec);
-        acquainted(Box::pin(stream), address, Some(chain), &host, stranger, stop).await
-    };
-    if let Err(error) = served.await {
+    // In a box that goes when it has ended: what it takes to become acquainted is several times what a
+    // session takes, and sessions are many and last.
+    let begun = Box::pin(begin(stream, address, host, stranger, stop)).await;
+    match begun {
+        Ok(Some(session)) => session.await,
+        Ok(None) => {}
         // Scanners and accidents: the port is open to everybody.
-        tracing::info!("push connection from {address} ended: {error}");
+        Err(error) => tracing::info!("push connection from {address} ended: {error}"),
     }
+}
+
+/// A session from its first message to its last.
+type Lasting = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Everything before the session, if there is to be one.
+async fn begin<S>(
+    stream: S,
+    address: SocketAddr,
+    host: Arc<Host>,
+    stranger: Admitted,
+    stop: Stop,
+) -> Result<Option<Lasting>, NoSession>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    if !host.encrypted {
+        return acquainted(stream, address, None, &host, stranger, stop).await;
+    }
+    let acceptor = TlsAcceptor::from(host.ca.server_config());
+    let stream = timeout(HANDSHAKE_LIMIT, acceptor.accept(stream))
+        .await
+        .map_err(|_| NoSession::TlsSlow)?
+        .map_err(NoSession::Tls)?;
+    let chain = stream.get_ref().1.peer_certificates().map(<[_]>::to_vec);
+    acquainted(Box::pin(stream), address, Some(chain), &host, stranger, stop).await
 }
 
 /// What the client has to show: `None` without TLS.
@@ -114,22 +133,23 @@ async fn acquainted<S>(
     host: &Arc<Host>,
     stranger: Admitted,
     mut stop: Stop,
-) -> Result<(), NoSession>
+) -> Result<Option<Lasting>, NoSession>
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let until = timeout(ACQUAINTANCE_LIMIT, who(&mut stream, shown, host));
     let (hello, identity) = tokio::select! {
         acquainted = until => acquainted.map_err(|_| NoSession::Slow)??,
-        () = stop.wait() => return Ok(()),
+        () = stop.wait() => return Ok(None),
     };
     match hello {
         Hello::Enrol(enrol) => {
             let waiting = timeout(WAITING_LIMIT, enrolling(&mut stream, enrol, address, host));
             tokio::select! {
-                done = waiting => done.unwrap_or(Ok(())),
-                () = stop.wait() => Ok(()),
+                done = waiting => done.unwrap_or(Ok(()))?,
+                () = stop.wait() => {}
             }
+            Ok(None)
         }
         Hello::Report(login) => {
             let identity = match identity {
@@ -212,16 +232,16 @@ fn proved(
     }
 }
 
-async fn refuse<S: AsyncWrite + Unpin>(
+async fn refuse<S: AsyncWrite + Unpin, T>(
     stream: &mut S,
     why: String,
     retry: bool,
-) -> Result<(), NoSession> {
+) -> Result<T, NoSession> {
     send(stream, &Answer::Refused { why: why.clone(), retry }).await?;
     Err(NoSession::Refused(why))
 }
 
-async fn unknown<S: AsyncWrite + Unpin>(stream: &mut S, why: String) -> Result<(), NoSession> {
+async fn unknown<S: AsyncWrite + Unpin, T>(stream: &mut S, why: String) -> Result<T, NoSession> {
     send(stream, &Answer::Unknown { why: why.clone() }).await?;
     Err(NoSession::Refused(why))
 }
@@ -273,9 +293,9 @@ async fn logged_in<S>(
     host: &Arc<Host>,
     stranger: Admitted,
     stop: Stop,
-) -> Result<(), NoSession>
+) -> Result<Option<Lasting>, NoSession>
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let uuid = identity.uuid;
     if let Err(Refusal { why, retry: _ }) = host.authority.admit(&identity).await {
@@ -326,14 +346,16 @@ where
         limit: silence,
         grace,
     });
-    let ending = Running { shared, agent, closed, silence, stop };
-    let how = ending.run(driver, &login.host, address).await;
-    if host.live.leave(uuid, number)
-        && let Some(how) = how
-    {
-        host.hub.handle(Event::Parted { link: uuid, how });
-    }
-    Ok(())
+    let running = Running { shared, agent, closed, silence, stop };
+    let (driver, host, name) = (Box::pin(driver), host.clone(), login.host);
+    Ok(Some(Box::pin(async move {
+        let how = running.run(driver, &name, address).await;
+        if host.live.leave(uuid, number)
+            && let Some(how) = how
+        {
+            host.hub.handle(Event::Parted { link: uuid, how });
+        }
+    })))
 }
 
 fn millis(time: Duration) -> u32 {
@@ -367,14 +389,13 @@ impl Running {
     /// Returns how the client parted; `None` where that does not matter any more.
     async fn run(
         mut self,
-        driver: impl Future<Output = Result<(), channel::Ended>>,
+        mut driver: Pin<Box<impl Future<Output = Result<(), channel::Ended>>>>,
         name: &str,
         address: SocketAddr,
     ) -> Option<Parting> {
         let mut over = self.shared.over.subscribe();
         let last_word = over.clone();
         let mut dismissed = self.closed.clone();
-        tokio::pin!(driver);
         loop {
             let silent = self.shared.heard() + self.silence;
             tokio::select! {
@@ -389,10 +410,10 @@ impl Running {
                     };
                 }
                 () = is_set(&mut over) => {
-                    return self.over(&last_word, driver, name).await;
+                    return self.over(&last_word, driver.as_mut(), name).await;
                 }
                 () = is_set(&mut dismissed) => {
-                    return self.closed(driver).await;
+                    return self.closed(driver.as_mut()).await;
                 }
                 () = sleep_until(silent) => {
                     if self.shared.heard() + self.silence <= Instant::now() {
@@ -409,7 +430,7 @@ impl Running {
     async fn over(
         &self,
         over: &watch::Receiver<Option<Over>>,
-        driver: std::pin::Pin<&mut impl Future<Output = Result<(), channel::Ended>>>,
+        driver: Pin<&mut impl Future<Output = Result<(), channel::Ended>>>,
         name: &str,
     ) -> Option<Parting> {
         let how = over.borrow().clone();
@@ -430,7 +451,7 @@ impl Running {
 
     async fn closed(
         &self,
-        driver: std::pin::Pin<&mut impl Future<Output = Result<(), channel::Ended>>>,
+        driver: Pin<&mut impl Future<Output = Result<(), channel::Ended>>>,
     ) -> Option<Parting> {
         let close = *self.closed.borrow();
         if close == Some(Close::Revoked) {
@@ -442,7 +463,7 @@ impl Running {
     /// Tells the client why, as far as it listens.
     async fn farewell(
         &self,
-        driver: std::pin::Pin<&mut impl Future<Output = Result<(), channel::Ended>>>,
+        driver: Pin<&mut impl Future<Output = Result<(), channel::Ended>>>,
         why: String,
     ) {
         let client = self.agent.client();
