@@ -265,7 +265,7 @@ fn pushes(hub: &Hub) -> Contact {
     let contact = Contact::Push { address: "192.0.2.1:5".into(), encrypted: true };
     let link = Uuid::from_u128(7);
     let (name, limit) = ("a".to_owned(), LIMIT);
-    hub.handle(Event::Linked { link, name, contact: contact.clone(), limit });
+    hub.handle(Event::Linked { link, name, contact: contact.clone(), limit, grace: limit });
     contact
 }
 
@@ -473,7 +473,13 @@ async fn a_reload_starts_changes_and_ends_what_it_says() {
     // From before a restart, and not configured any more.
     let contact = Contact::Pull { endpoint: "http://old:4000".into(), encrypted: false };
     let old = Uuid::from_u128(6);
-    hub.handle(Event::Linked { link: old, name: "old".into(), contact, limit: LIMIT, grace: LIMIT });
+    hub.handle(Event::Linked {
+        link: old,
+        name: "old".into(),
+        contact,
+        limit: LIMIT,
+        grace: LIMIT,
+    });
     let pull = Pull::start(
         vec![seven.remote(), eight.remote()],
         LIMIT,

@@ -41,7 +41,9 @@ use crate::{
     tree::Known,
 };
 
-pub use admission::{Admission, Client, MAX_TOKENS, Token, TokenUse, open_for_tokens};
+pub use admission::{
+    Admission, Client, MAX_REVOKED, MAX_TOKENS, Revoked, Token, TokenUse, open_for_tokens,
+};
 pub use journal::{Indexes, LogQuery, Subject, Timeline};
 
 use shared::{Limits, Shared};

@@ -184,7 +184,7 @@ fn a_database_without_the_index_is_given_it() {
     connection
         .execute_batch(
             "DROP INDEX journal_probe; DROP TABLE instance; DROP TABLE position; DROP TABLE client; \
-             DROP TABLE join_token; PRAGMA user_version = 1",
+             DROP TABLE revoked_client; DROP TABLE join_token; PRAGMA user_version = 1",
         )
         .unwrap();
     drop(connection);
