@@ -1,6 +1,7 @@
 //! Who may push to this instance: the allowed list, the waiting list, and the key that each client has.
 //!
 //! - `enrol`: a new client asks for a certificate; one with a certificate connects, or renews it.
+//! - `listing`: what an operator is shown.
 //! - `change`: the allowed list changes: by an operator, or by a hand in the file.
 //! - `allowed`: that file. `waiting`: the clients that an operator has to decide about. `revoked`: those
 //!   that only an operator lets in again. `token`: how to do without an operator. `news`: what is written
@@ -14,6 +15,7 @@
 mod allowed;
 mod change;
 mod enrol;
+mod listing;
 mod news;
 mod revoked;
 mod token;
@@ -31,7 +33,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use jiff::Timestamp;
 use thiserror::Error;
 use tokio::sync::{Semaphore, broadcast, oneshot};
 use uuid::Uuid;
@@ -39,6 +40,7 @@ use uuid::Uuid;
 use self::{allowed::AllowedFile, news::News, revoked::RevokedClients, waiting::Waiting};
 pub use self::{
     change::CannotChange,
+    listing::{Allowed, Listing, WaitingClient},
     token::{JoinToken, NotAToken},
 };
 use crate::{
@@ -109,44 +111,6 @@ pub struct Admitted {
     pub uuid: Uuid,
     /// Its name in the allowed list.
     pub name: String,
-}
-
-/// Everybody, for an operator.
-#[derive(Clone, Debug)]
-pub struct Listing {
-    /// By uuid.
-    pub allowed: Vec<Allowed>,
-    /// Who has waited longest first.
-    pub waiting: Vec<WaitingClient>,
-    /// The SHA-256 of the CA certificate, which clients show as well.
-    pub ca: Fingerprint,
-}
-
-/// A client that may connect.
-#[derive(Clone, Debug)]
-pub struct Allowed {
-    pub uuid: Uuid,
-    pub name: String,
-    /// The SHA-256 of its key; `None` until it has enrolled.
-    pub key: Option<Fingerprint>,
-}
-
-/// A client that waits for an operator.
-#[derive(Clone, Debug)]
-pub struct WaitingClient {
-    pub uuid: Uuid,
-    /// The name of its host.
-    pub name: String,
-    pub group: String,
-    pub version: String,
-    pub address: IpAddr,
-    /// The SHA-256 of its key, which the client shows as well.
-    pub key: Fingerprint,
-    pub since: Timestamp,
-    /// Whether it is connected now.
-    pub connected: bool,
-    /// What else an operator should know.
-    pub note: Option<String>,
 }
 
 /// There can be no authority.
@@ -328,34 +292,6 @@ impl Authority {
             keys.is_some_and(|keys| !keys.contains_key(uuid)) && !state.revoked.contains(*uuid)
         };
         state.allowed.keys().filter(|uuid| is_unclaimed(uuid)).count()
-    }
-
-    /// Everybody, for an operator.
-    pub fn listing(&self) -> Listing {
-        let mut state = self.state();
-        state.waiting.sweep(Instant::now());
-        let allowed = state.allowed.iter().map(|(uuid, name)| Allowed {
-            uuid: *uuid,
-            name: name.clone(),
-            key: state.key(*uuid),
-        });
-        let waiting = state.waiting.list();
-        let waiting = waiting.into_iter().map(|(uuid, client, connected)| WaitingClient {
-            uuid,
-            name: client.host.clone(),
-            group: client.group.clone(),
-            version: client.version.clone(),
-            address: client.address,
-            key: client.key,
-            since: client.since,
-            connected,
-            note: client.note.clone(),
-        });
-        Listing {
-            allowed: allowed.collect(),
-            waiting: waiting.collect(),
-            ca: self.ca.fingerprint(),
-        }
     }
 
     /// [`Authority::on_disk`] for a client: few at once, so that many of them leave threads for others.

@@ -6,6 +6,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use jiff::Timestamp;
+
 use super::*;
 use crate::{
     hub::{Changes, Journal, Ledger},
