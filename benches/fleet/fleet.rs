@@ -7,7 +7,7 @@ use std::{
     path::Path,
     process::Command,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     thread,
@@ -15,14 +15,14 @@ use std::{
 };
 
 use jiff::Timestamp;
-use tokio::{runtime::Runtime, task::JoinHandle};
+use tokio::{runtime::Runtime, sync::watch, task::JoinHandle};
 use uuid::Uuid;
 use wigo::{
     app::VERSION,
     config::{self, PushClient},
     hub::{Changes, Entry, Hub, Journal, Ledger},
     json::Json,
-    push::client::{Clients, Past, Reporter},
+    push::client::{Clients, Past, Reporter, Tcp},
     status::Status,
     tree::{Event, Host, Instance, ProbeName, ProbeResult, Tree},
 };
@@ -53,31 +53,40 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// The journal of a client, in memory.
 #[derive(Clone, Default)]
-struct Memory(Arc<Mutex<VecDeque<Entry>>>);
+struct Memory {
+    kept: Arc<Mutex<VecDeque<Entry>>>,
+    /// The newest id.
+    newest: watch::Sender<u64>,
+}
+
+impl Memory {
+    fn kept(&self) -> MutexGuard<'_, VecDeque<Entry>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl Journal for Memory {
     fn record(&self, changes: Changes) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(newest) = changes.entries.last().map(|entry| entry.id) else { return };
+        let mut kept = self.kept();
         kept.extend(changes.entries);
         let surplus = kept.len().saturating_sub(KEPT_ENTRIES);
         kept.drain(..surplus);
+        self.newest.send_replace(newest);
     }
 }
 
 impl Past for Memory {
     fn after(&self, id: u64, limit: usize) -> Result<Vec<Entry>, String> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(kept.iter().filter(|entry| entry.id > id).take(limit).cloned().collect())
+        Ok(self.kept().iter().filter(|entry| entry.id > id).take(limit).cloned().collect())
     }
 
     fn before_newest(&self, count: usize) -> Result<u64, String> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = kept.iter().rev().take(count).last();
-        Ok(first.map_or(0, |entry| entry.id - 1))
+        Ok(self.kept().iter().rev().take(count).last().map_or(0, |entry| entry.id - 1))
     }
 
-    fn is_behind(&self) -> bool {
-        false
+    fn durable(&self) -> watch::Receiver<u64> {
+        self.newest.subscribe()
     }
 }
 
@@ -238,7 +247,8 @@ impl Client {
             hub.handle(Event::Restored { instance, since: result.date, result });
         }
         let past = Arc::new(journal);
-        let reporter = Reporter { uuid, version: VERSION, hub: hub.clone(), past };
+        let network = Arc::new(Tcp);
+        let reporter = Reporter { uuid, version: VERSION, hub: hub.clone(), past, network };
         let client = Client { name, hub, clients: Clients::new(reporter), bad: AtomicU32::new(0) };
         (0..PROBES).for_each(|number| _ = client.run(number, false, None));
         client
