@@ -383,7 +383,7 @@ impl Running {
                     };
                 }
                 () = is_set(&mut over) => {
-                    return self.over(&last_word, driver, name).await;
+                    return self.over(&last_word, driver).await;
                 }
                 () = is_set(&mut dismissed) => {
                     return self.closed(driver).await;
@@ -404,7 +404,6 @@ impl Running {
         &self,
         over: &watch::Receiver<Option<Over>>,
         driver: std::pin::Pin<&mut impl Future<Output = Result<(), channel::Ended>>>,
-        name: &str,
     ) -> Option<Parting> {
         let how = over.borrow().clone();
         match how {
@@ -412,11 +411,6 @@ impl Running {
                 // It waits for our answer, and closes then.
                 let _ = timeout(FAREWELL_LIMIT, driver).await;
                 Some(parting)
-            }
-            Some(Over::Nonsense(why)) => {
-                tracing::warn!("push client {name} is cut off: {why}");
-                self.farewell(driver, why).await;
-                Some(Parting::Lost)
             }
             None => Some(Parting::Lost),
         }

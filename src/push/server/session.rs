@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc, Mutex, PoisonError,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use tarpc::context::Context;
@@ -14,8 +14,9 @@ use crate::{
     push::{
         client_pause,
         protocol::{
-            BadNews,
+            Flaws,
             channel::Master,
+            checked_entries,
             wire::{self, News, Receipt},
         },
     },
@@ -37,6 +38,8 @@ pub(super) struct Shared {
     began: Instant,
     /// Milliseconds after `began` when the client was last heard.
     heard_ms: AtomicU64,
+    /// It was said already that what the client sends makes no sense.
+    warned: AtomicBool,
     state: Mutex<State>,
     /// Why the connection has to end, if the client has given a reason.
     pub over: watch::Sender<Option<Over>>,
@@ -46,8 +49,6 @@ pub(super) struct Shared {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Over {
     Left(Parting),
-    /// What it sent made no sense.
-    Nonsense(String),
 }
 
 #[derive(Default)]
@@ -66,6 +67,7 @@ impl Session {
             identity,
             began: Instant::now(),
             heard_ms: AtomicU64::new(0),
+            warned: AtomicBool::new(false),
             state: Mutex::new(State { sequence: 0, amiss: true }),
             over: watch::channel(None).0,
         }))
@@ -85,16 +87,19 @@ impl Shared {
     fn report(&self, news: News) -> Receipt {
         let heard = self.began.elapsed().as_millis() as u64;
         self.heard_ms.store(heard, Ordering::Relaxed);
-        match self.take(news) {
-            Ok(receipt) => receipt,
-            Err(bad) => {
-                self.over.send_replace(Some(Over::Nonsense(bad.to_string())));
-                Receipt::Resync
-            }
+        let mut flaws = Flaws::default();
+        let receipt = self.take(news, &mut flaws);
+        if let Some(flaw) = flaws.take().filter(|_| !self.warned.swap(true, Ordering::Relaxed)) {
+            tracing::warn!(
+                "push client {}: {flaw}. This is left out, and further news of this connection that make \
+                 no sense are too; update the instance that sent it",
+                self.uuid
+            );
         }
+        receipt
     }
 
-    fn take(&self, news: News) -> Result<Receipt, BadNews> {
+    fn take(&self, news: News, flaws: &mut Flaws) -> Receipt {
         let News { sequence, report, entries, position } = news;
         let begins = report.as_ref().is_some_and(|report| report.begins);
         {
@@ -103,26 +108,24 @@ impl Shared {
             state.amiss = !begins && (state.amiss || sequence != expected);
             state.sequence = sequence;
             if state.amiss {
-                return Ok(Receipt::Resync);
+                return Receipt::Resync;
             }
         }
         let (hub, pool, link) = (&self.host.hub, &self.host.pool, self.uuid);
         let now = hub.now().wall;
         match report {
             Some(report) => {
-                let report = report.checked(pool, now)?;
+                let report = report.checked(pool, now, flaws);
                 hub.handle(Event::Reported { link, report, narrate: false });
             }
             None => hub.handle(Event::Heard { link }),
         }
-        let Some(position) = position else { return Ok(Receipt::Taken) };
+        let Some(position) = position else { return Receipt::Taken };
         if self.host.pressure.waiting() > MAX_WAITING_ENTRIES {
-            return Ok(Receipt::Slow { pause_ms: client_pause(SLOW_PAUSE_MS) });
+            return Receipt::Slow { pause_ms: client_pause(SLOW_PAUSE_MS) };
         }
-        let told = entries.into_iter().map(|entry| entry.checked(pool, now));
-        let told: Vec<_> = told.filter_map(Result::transpose).collect::<Result<_, _>>()?;
-        hub.learn(link, told, position);
-        Ok(Receipt::Taken)
+        hub.learn(link, checked_entries(entries, pool, flaws), position);
+        Receipt::Taken
     }
 }
 
