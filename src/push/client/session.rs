@@ -31,7 +31,7 @@ use crate::{
 use tarpc::context::Context;
 
 /// How long the master may take to answer.
-const REPORT_LIMIT: Duration = Duration::from_secs(20);
+const REPORT_LIMIT: Duration = Duration::from_secs(60);
 /// How long news that are not urgent wait for others.
 const SOON: Duration = Duration::from_secs(1);
 /// How long urgent news wait for others: bursts become one message.

@@ -304,15 +304,21 @@ where
         silence_ms: millis(silence),
         return_ms: return_ms.clamp(SHORTEST_RETURN_MS, LONGEST_RETURN_MS),
     };
-    send(&mut stream, &welcome).await?;
+    let agent = AgentLink::new();
+    // Before it is welcome, so that a client that is told so really is.
+    let Some((number, closed)) = host.live.enter(uuid, address, agent.clone(), replaces) else {
+        return Err(NoSession::Refused("the same client was quicker on another connection".into()));
+    };
+    let entered = Entered { host, uuid, number };
+    if let Err(gone) = send(&mut stream, &welcome).await {
+        entered.leave(Some(Parting::Lost));
+        return Err(gone.into());
+    }
     // It is no stranger any more.
     drop(stranger);
     let session = Session::new(host.clone(), identity);
     let shared = session.shared();
-    let (agent, driver) = channel::accept(stream, session, host.traffic.clone());
-    let Some((number, closed)) = host.live.enter(uuid, address, agent.clone(), replaces) else {
-        return Err(NoSession::Refused("the same client was quicker on another connection".into()));
-    };
+    let driver = channel::accept(stream, &agent, session, host.traffic.clone());
     let contact = Contact::Push { address: address.to_string(), encrypted: host.encrypted };
     host.hub.handle(Event::Linked {
         link: uuid,
@@ -320,14 +326,35 @@ where
         contact,
         limit: silence,
     });
+    // It may have been revoked since it was admitted, before there was a link to forget. From here on
+    // whoever revokes finds both.
+    if !host.authority.is_allowed(uuid) {
+        host.hub.handle(Event::Forgotten { uuid, why: "revoked".to_owned() });
+        host.live.close(uuid);
+    }
     let ending = Running { shared, agent, closed, silence, stop };
     let how = ending.run(driver, &login.host, address).await;
-    if host.live.leave(uuid, number)
-        && let Some(how) = how
-    {
-        host.hub.handle(Event::Parted { link: uuid, how });
-    }
+    entered.leave(how);
     Ok(())
+}
+
+/// A client's place among those that are connected.
+struct Entered<'a> {
+    host: &'a Host,
+    uuid: Uuid,
+    number: u64,
+}
+
+impl Entered<'_> {
+    /// Tells the tree how the client parted, unless it is here again already or that does not matter.
+    fn leave(self, how: Option<Parting>) {
+        let (host, link) = (self.host, self.uuid);
+        if host.live.leave(link, self.number)
+            && let Some(how) = how
+        {
+            host.hub.handle(Event::Parted { link, how });
+        }
+    }
 }
 
 fn millis(time: Duration) -> u32 {

@@ -56,8 +56,8 @@ impl Live {
         self.connections().get(&uuid).cloned()
     }
 
-    /// Takes a connection in. `replaces` is the number of the one that it takes the place of; if another
-    /// one is there, that one stays and there is nothing.
+    /// Takes a connection in. `replaces` is the number of the one that it takes the place of, if that is
+    /// still there; if another one is there, that one stays and there is nothing.
     pub(super) fn enter(
         &self,
         uuid: Uuid,
@@ -66,7 +66,7 @@ impl Live {
         replaces: Option<u64>,
     ) -> Option<(u64, watch::Receiver<Option<Close>>)> {
         let mut connections = self.connections();
-        if connections.get(&uuid).map(|held| held.number) != replaces {
+        if connections.get(&uuid).is_some_and(|held| Some(held.number) != replaces) {
             return None;
         }
         let (close, closed) = watch::channel(None);
