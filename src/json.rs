@@ -4,17 +4,18 @@
 
 use std::{
     borrow::Borrow,
+    hash::{Hash, Hasher},
     sync::{Arc, LazyLock},
 };
 
-use serde::{Serialize, Serializer, ser::Error as _};
+use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 /// A well-formed JSON document as text.
 ///
 /// Cheap to clone. Compares as text, so the same data in another spelling is another value.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Json(Arc<str>);
+#[derive(Clone, Debug)]
+pub struct Json(Arc<RawValue>);
 
 impl Json {
     /// The text of [`Json::null`].
@@ -22,13 +23,15 @@ impl Json {
 
     /// `null`. All of them share one text, since most results have several.
     pub fn null() -> Json {
-        static SHARED: LazyLock<Arc<str>> = LazyLock::new(|| Json::NULL.into());
-        Json(Arc::clone(&SHARED))
+        static SHARED: LazyLock<Json> =
+            LazyLock::new(|| Json::parse(Json::NULL).expect("null is JSON"));
+        SHARED.clone()
     }
 
     /// The text of `value`, keys of objects sorted.
     pub fn from_value(value: &serde_json::Value) -> Json {
-        Json(value.to_string().into())
+        let text = serde_json::value::to_raw_value(value).expect("all keys of a value are text");
+        Json(text.into())
     }
 
     /// A JSON string that holds `text`.
@@ -38,23 +41,22 @@ impl Json {
 
     /// Takes text that should be JSON, for example from a database; `None` when it is not.
     pub fn parse(text: &str) -> Option<Json> {
-        serde_json::from_str::<&RawValue>(text).ok()?;
-        Some(Json(text.into()))
+        serde_json::from_str::<Box<RawValue>>(text).ok().map(|text| Json(text.into()))
     }
 
     /// The text itself.
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.get()
     }
 
     /// Whether this is `null`, which is how "nothing given" is written.
     pub fn is_null(&self) -> bool {
-        &*self.0 == Json::NULL
+        self.as_str() == Json::NULL
     }
 
     /// The document taken apart.
     pub fn to_value(&self) -> serde_json::Value {
-        serde_json::from_str(&self.0).unwrap_or(serde_json::Value::Null)
+        serde_json::from_str(self.as_str()).unwrap_or(serde_json::Value::Null)
     }
 }
 
@@ -93,15 +95,29 @@ impl Default for Json {
     }
 }
 
+impl PartialEq for Json {
+    fn eq(&self, other: &Json) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Json {}
+
+impl Hash for Json {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        self.as_str().hash(hasher);
+    }
+}
+
 impl Borrow<str> for Json {
     fn borrow(&self) -> &str {
-        &self.0
+        self.as_str()
     }
 }
 
 impl Serialize for Json {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serde_json::from_str::<&RawValue>(&self.0).map_err(S::Error::custom)?.serialize(serializer)
+        self.0.serialize(serializer)
     }
 }
 

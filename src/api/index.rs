@@ -8,7 +8,7 @@ use axum::{
     http::header,
     response::{Html, IntoResponse, Response},
 };
-use jiff::Timestamp;
+use jiff::{Timestamp, tz::TimeZone};
 use uuid::Uuid;
 
 use super::Api;
@@ -208,8 +208,8 @@ fn probes(instance: &Instance, presence: Presence) -> String {
 
 /// A date for people.
 fn moment(at: Timestamp) -> String {
-    let date = super::views::date(at);
-    escape(&date.split('.').next().unwrap_or_default().replace('T', " "))
+    let date = at.to_zoned(TimeZone::system());
+    escape(&date.strftime("%Y-%m-%d %H:%M:%S (%Z)").to_string())
 }
 
 /// The beginning of a long text.
@@ -263,7 +263,10 @@ mod tests {
         for number in 2..below + 2 {
             let contact = Contact::Push { address: "192.0.2.7:5".into(), encrypted: false };
             let (name, limit) = (format!("host{number}"), std::time::Duration::from_secs(14));
-            tree.apply(Event::Linked { link: id(number), name, contact, limit }, now());
+            tree.apply(
+                Event::Linked { link: id(number), name, contact, limit, grace: limit },
+                now(),
+            );
         }
         tree
     }
@@ -282,6 +285,7 @@ mod tests {
             "{first}"
         );
         assert!(first.contains("stopped; last heard of 2025-03-04 "), "{first}");
+        assert!(first.contains(&moment(now().wall)) && !first.contains("U C"), "{first}");
         assert!(first.contains("pushes from 192.0.2.7:5, not encrypted"), "{first}");
         assert!(page.len() < 100_000, "{}", page.len());
     }

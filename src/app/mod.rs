@@ -44,6 +44,8 @@ pub const VERSION: &str = concat!("Wigo v", env!("CARGO_PKG_VERSION"));
 const THREAD_GRACE: Duration = Duration::from_secs(10);
 /// For the tasks of the runtime at the stop.
 const TASK_GRACE: Duration = Duration::from_secs(3);
+/// For the database to take that we stop, before the masters are told.
+const LAST_WORD_GRACE: Duration = Duration::from_secs(1);
 /// For the database to take what waits, at the stop.
 const STORE_GRACE: Duration = Duration::from_secs(5);
 /// The first descriptor after the standard ones.
@@ -356,7 +358,10 @@ impl App {
         }
         let at = jiff::Timestamp::now();
         self.hub.handle(Event::Stopped { at, message: format!("{VERSION} stopped: {why}") });
-        // The masters hear of it with our last word.
+        // The masters hear of it with our last word. They are told only what is on the disk.
+        let store = self.store.clone();
+        let flushed = tokio::task::spawn_blocking(move || store.flush());
+        let _ = tokio::time::timeout(LAST_WORD_GRACE, flushed).await;
         self.links.stop().await;
         self.tasks.stop(TASK_GRACE).await;
         let store = self.store.clone();

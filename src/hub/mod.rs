@@ -19,8 +19,8 @@ use uuid::Uuid;
 pub use feed::{Change, Dirty, Feed};
 
 use crate::tree::{
-    Event, Freshness, Known, Now, Outcome, Parting, Probe, ProbeName, ProbeResult, Transition,
-    Tree, View, What,
+    Event, Freshness, Known, Now, Outcome, Parting, Probe, ProbeName, ProbeResult, Report,
+    Transition, Tree, View, What,
 };
 
 /// The newest entries, kept in memory for those who pass them on: most are up to date, and need not
@@ -154,7 +154,13 @@ impl Hub {
         self.handle_at(event, self.now());
     }
 
-    fn handle_at(&self, event: Event, now: Now) {
+    /// Takes over what an instance directly below, which has a journal of its own, reports. Returns
+    /// whether something is missing: then a full account is needed.
+    pub fn report(&self, link: Uuid, report: Report) -> bool {
+        self.handle_at(Event::Reported { link, report, narrate: false }, self.now())
+    }
+
+    fn handle_at(&self, event: Event, now: Now) -> bool {
         let mut state = self.state();
         let left = match &event {
             Event::Forgotten { uuid, .. } => Some(*uuid),
@@ -171,8 +177,12 @@ impl Hub {
         }
         let changes = state.changes(&outcome, now);
         let news = !changes.entries.is_empty();
+        for gone in &changes.forgotten {
+            state.ledger.told.remove(gone);
+        }
         self.record(&mut state, changes);
         state.tell(&outcome, news);
+        outcome.amiss
     }
 
     /// Takes over entries that `link`, an instance directly below, tells of its journal, up to its entry
@@ -381,7 +391,7 @@ mod tests {
     use crate::{
         json::Json,
         status::Status,
-        tree::{Account, Contact, Header, Host, Instance, Kind, Presence, Report},
+        tree::{Account, Contact, Header, Host, Instance, Kind, Presence},
     };
 
     #[derive(Default)]
@@ -480,7 +490,7 @@ mod tests {
         let link = Uuid::from_u128(number);
         let contact = Contact::Push { address: String::new(), encrypted: true };
         let limit = Duration::from_secs(10);
-        hub.handle(Event::Linked { link, name: "there".into(), contact, limit });
+        hub.handle(Event::Linked { link, name: "there".into(), contact, limit, grace: limit });
         let account = |uuid: u128, parent| Account {
             uuid: Uuid::from_u128(uuid),
             header: Some(Header {

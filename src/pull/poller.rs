@@ -186,7 +186,7 @@ impl Poller {
         };
         if !self.is_linked || self.link != Some(uuid) {
             let (name, contact, limit) = (source.name.clone(), self.contact(), self.limit);
-            hub.handle(Event::Linked { link: uuid, name, contact, limit });
+            hub.handle(Event::Linked { link: uuid, name, contact, limit, grace: limit });
         }
         self.has_journal = source.has_journal && !self.journal_is_useless;
         hub.handle(Event::Reported { link: uuid, report, narrate: !self.has_journal });

@@ -240,6 +240,7 @@ async fn who_pushes_need_not_be_asked() {
         name: "a".into(),
         contact: contact.clone(),
         limit: LIMIT,
+        grace: LIMIT,
     });
     let mut poller = poller(&shared, fake.remote());
     poller.poll().await;
@@ -355,7 +356,13 @@ async fn a_reload_starts_changes_and_ends_what_it_says() {
     // From before a restart, and not configured any more.
     let contact = Contact::Pull { endpoint: "http://old:4000".into(), encrypted: false };
     let old = Uuid::from_u128(6);
-    hub.handle(Event::Linked { link: old, name: "old".into(), contact, limit: LIMIT });
+    hub.handle(Event::Linked {
+        link: old,
+        name: "old".into(),
+        contact,
+        limit: LIMIT,
+        grace: LIMIT,
+    });
     let pull = Pull::start(vec![seven.remote(), eight.remote()], LIMIT, hub.clone(), &mut tasks);
     let seen = |wanted: &[u128]| {
         let wanted: Vec<_> = wanted.iter().map(|n| Uuid::from_u128(*n)).collect();

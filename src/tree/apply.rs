@@ -45,8 +45,8 @@ pub enum Event {
     /// An instance below was known before a restart; those above it come first.
     Remembered { known: Known },
     /// There is contact with an instance directly below, on the host `name`, which may be silent for
-    /// `limit`.
-    Linked { link: Uuid, name: String, contact: Contact, limit: Duration },
+    /// `limit`, and whose connection may be broken for `grace` before it counts as down.
+    Linked { link: Uuid, name: String, contact: Contact, limit: Duration, grace: Duration },
     /// An instance directly below reports. With `narrate` it has no journal of its own, so the changes
     /// of what it says are transitions of ours.
     Reported { link: Uuid, report: Report, narrate: bool },
@@ -70,6 +70,8 @@ pub struct Outcome {
     pub transitions: Vec<Transition>,
     /// What in the tree is not as it was, in order.
     pub touched: Vec<Touched>,
+    /// A report spoke of something that is not in the tree: a full account is needed.
+    pub amiss: bool,
 }
 
 /// Something in the tree that is not as it was.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Contact, Header, Host, Known, Presence};
+use super::{Contact, Header, Host, Known, Presence, Probe, ProbeResult};
 use crate::status::Status;
 
 /// One running wigo: what it is and what its probes say. Those below it are found by the
@@ -93,6 +93,17 @@ impl Instance {
         (self.version, self.host.name, self.host.group) = (version, name, group);
         (self.host.labels, self.presence, self.presence_since) = (labels, presence, since);
         (self.last_update, self.problem) = (last_update, problem);
+    }
+
+    /// About how much memory its probes take, in bytes.
+    pub(super) fn weight(&self) -> usize {
+        let weight = |probe: &Probe| {
+            let result = &probe.result;
+            let texts = [result.value.as_str(), result.metrics.as_str(), result.detail.as_str()];
+            let texts = texts.iter().map(|text| text.len()).sum::<usize>();
+            size_of::<ProbeResult>() + texts + result.message.len()
+        };
+        self.host.probes.values().map(weight).sum()
     }
 
     /// Whether these are its particulars already; when it was heard does not count.

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::status::Status;
 
-/// How long a broken connection may take to come back before the instance is called down.
+/// How long a broken connection may take to come back, at least, before the instance is called down.
 pub const PARTING_GRACE: Duration = Duration::from_millis(500);
 /// When nobody looked for silence for longer than this, it was us who slept, and the others get that
 /// time on top.
@@ -26,11 +26,15 @@ pub(super) struct Link {
     pub heard: Duration,
     /// How long it may be silent.
     pub limit: Duration,
+    /// How long its connection may be broken.
+    pub grace: Duration,
     pub state: State,
     /// It was told to be down before a restart of ours, and that has not been taken back.
     pub told_down: bool,
     /// The instances below it that it reports.
     pub reported: BTreeSet<Uuid>,
+    /// About how much memory what it reports takes, in bytes.
+    pub weight: usize,
     /// Those that it has reported, whose last entries may still come; at most [`MAX_FORMER`].
     pub former: BTreeSet<Uuid>,
     /// Those that the full account which is being given has not mentioned yet.
@@ -70,13 +74,23 @@ impl Link {
         was
     }
 
+    /// Gives it more time.
+    fn put_off(&mut self, by: Duration) {
+        self.heard += by;
+        if let State::Lost(at) | State::Stopping(at) = &mut self.state {
+            *at += by;
+        }
+    }
+
     fn awaited(now: Now, limit: Duration) -> Link {
         Link {
             heard: now.boot,
             limit,
+            grace: PARTING_GRACE,
             state: State::Awaited,
             told_down: false,
             reported: BTreeSet::new(),
+            weight: 0,
             former: BTreeSet::new(),
             unmentioned: None,
         }
@@ -86,11 +100,18 @@ impl Link {
 impl Tree {
     /// Events about the ways to instances directly below.
     pub(super) fn link_event(&mut self, event: Event, now: Now, out: &mut Outcome) {
+        if self.links.is_empty() {
+            // Nobody looked for silence, because nobody could be silent.
+            self.last_tick = None;
+        }
         match event {
             Event::Expected { uuid, name, contact } => self.expected(uuid, name, contact, now, out),
             Event::Remembered { known } => self.remembered(known, now),
-            Event::Linked { link, name, contact, limit } => {
+            Event::Linked { link, name, contact, limit, grace } => {
                 self.linked(link, &name, contact, limit, now, out);
+                if let Some(link) = self.links.get_mut(&link) {
+                    link.grace = grace.max(PARTING_GRACE);
+                }
             }
             Event::Heard { link } => self.heard(link, now, out),
             Event::Trouble { link, problem } => self.trouble(link, problem, out),
@@ -226,7 +247,7 @@ impl Tree {
     pub(super) fn tick(&mut self, now: Now, out: &mut Outcome) {
         let slept = self.last_tick.replace(now.boot).map(|last| now.boot.saturating_sub(last));
         if let Some(slept) = slept.filter(|slept| *slept > OVERSLEPT) {
-            self.links.values_mut().for_each(|link| link.heard += slept);
+            self.links.values_mut().for_each(|link| link.put_off(slept));
         }
         let timeout = self.alive_timeout;
         let silent = |link: &Link| now.boot.saturating_sub(link.heard);
@@ -238,7 +259,7 @@ impl Tree {
                     State::Up if silent(link) > link.limit => {
                         format!("silent for {} s", silent(link).as_secs())
                     }
-                    State::Lost(at) if now.boot.saturating_sub(at) > PARTING_GRACE => {
+                    State::Lost(at) if now.boot.saturating_sub(at) > link.grace => {
                         "the connection broke".to_owned()
                     }
                     State::Stopping(at) if now.boot.saturating_sub(at) > timeout => {
@@ -308,16 +329,16 @@ impl Tree {
         let told = self.get(uuid).cloned();
         let reported = self.links.remove(&uuid).map(|link| link.reported).unwrap_or_default();
         for below in reported {
-            self.drop_record(uuid, below, out);
+            self.drop_record(uuid, below, now, out);
         }
         if self.record(uuid, uuid).is_some() {
-            self.drop_record(uuid, uuid, out);
+            self.drop_record(uuid, uuid, now, out);
         } else if let Some(via) = self.get(uuid).map(|instance| instance.via) {
             // Not directly below: until it is reported again.
             if let Some(link) = self.links.get_mut(&via) {
                 link.reported.remove(&uuid);
             }
-            self.drop_record(via, uuid, out);
+            self.drop_record(via, uuid, now, out);
         }
         if let Some(host) = told.filter(|_| !why.is_empty()) {
             let was = Some(host.local_status());
@@ -347,15 +368,14 @@ impl Tree {
     }
 
     /// Whether what `link` tells of `origin` is to be believed: of itself, and of what it reports or has
-    /// reported; not of us, nor of an instance that reports to us itself and is up.
+    /// reported; not of us, nor of an instance that reports to us itself, now or when it is back: else
+    /// another could take the numbers of its entries.
     pub fn may_tell(&self, link: Uuid, origin: Uuid) -> bool {
         if origin == self.me().uuid {
             return false;
         }
-        let own_way = self.links.get(&origin).is_some_and(|own| own.state == State::Up);
-        let of_link = self.links.get(&link);
-        let reports = of_link
-            .is_some_and(|link| link.reported.contains(&origin) || link.former.contains(&origin));
-        origin == link || reports && !own_way
+        let Some(of_link) = self.links.get(&link) else { return false };
+        let reports = of_link.reported.contains(&origin) || of_link.former.contains(&origin);
+        origin == link || reports && !self.links.contains_key(&origin)
     }
 }

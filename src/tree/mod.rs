@@ -30,7 +30,7 @@ pub use lookup::Group;
 pub use name::{BadName, MAX_NAME_BYTES, ProbeName};
 pub use presence::Presence;
 pub use report::{Account, Contact, DEFAULT_ALIVE_TIMEOUT, Header, Known, Parting, Report};
-pub use reports::{MAX_INSTANCES_BELOW, MAX_PROBES_PER_HOST};
+pub use reports::{MAX_BYTES_BELOW, MAX_BYTES_PER_HOST, MAX_INSTANCES_BELOW, MAX_PROBES_PER_HOST};
 pub use transition::{Kind, Transition};
 pub use view::View;
 

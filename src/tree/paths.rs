@@ -74,7 +74,7 @@ impl Tree {
     }
 
     /// Removes what is heard of an instance through `link`. It is gone if nothing else is heard of it.
-    pub(super) fn drop_record(&mut self, link: Uuid, uuid: Uuid, out: &mut Outcome) {
+    pub(super) fn drop_record(&mut self, link: Uuid, uuid: Uuid, now: Now, out: &mut Outcome) {
         if self.shadows.remove(&(uuid, link)).is_some() {
             return self.show_alternatives(uuid);
         }
@@ -83,10 +83,12 @@ impl Tree {
         }
         let best = self.shadows_of(uuid).max_by_key(|(via, shadow)| self.rank(*via, shadow));
         if let Some(best) = best.map(|(via, _)| via) {
+            let before = self.get(uuid).map(Instance::local_status);
             self.swap(uuid, best);
             self.shadows.remove(&(uuid, link));
             self.show_alternatives(uuid);
             out.touch(uuid, What::Whole);
+            self.tell_down(uuid, before, "not heard by any way", now, out);
         } else {
             self.view.remove(uuid);
             out.touch(uuid, What::Gone);

@@ -13,6 +13,10 @@ use super::{
 pub const MAX_INSTANCES_BELOW: usize = 20_000;
 /// The most probes that a host may have.
 pub const MAX_PROBES_PER_HOST: usize = 1_000;
+/// About the most memory that what one instance directly below reports may take, in bytes.
+pub const MAX_BYTES_BELOW: usize = 256 << 20;
+/// About the most memory that the probes of one host may take, in bytes.
+pub const MAX_BYTES_PER_HOST: usize = 4 << 20;
 
 impl Tree {
     /// Takes over what `link`, an instance directly below, says. With `narrate` the changes of what it
@@ -52,7 +56,7 @@ impl Tree {
             return;
         }
         let told = self.get(uuid).filter(|_| narrate).cloned();
-        self.drop_record(link, uuid, out);
+        self.drop_record(link, uuid, now, out);
         // Unless it is still heard by another way.
         if let Some(host) = told.filter(|_| self.get(uuid).is_none()) {
             let was = Some(host.local_status());
@@ -113,6 +117,7 @@ impl Tree {
             let full =
                 self.links.get(&link).is_none_or(|link| link.reported.len() >= MAX_INSTANCES_BELOW);
             if full {
+                self.too_much(link, out);
                 return false;
             }
             let mut instance = Instance::new(uuid, "", Host::new("", ""));
@@ -172,19 +177,45 @@ impl Tree {
         now: Now,
         out: &mut Outcome,
     ) {
-        let chosen = self.get(uuid).is_some_and(|chosen| chosen.via == link);
-        if !chosen {
-            if let Some(shadow) = self.shadows.get_mut(&(uuid, link)) {
-                let shadow = Arc::make_mut(shadow);
-                said.put_into(shadow, |_, _, _| {});
-                shadow.refresh();
-            }
-            return;
+        let held = self.record(link, uuid).map_or(0, Instance::weight);
+        let below = self.links.get(&link).map_or(0, |link| link.weight);
+        if !said.complete && (held > MAX_BYTES_PER_HOST || below > MAX_BYTES_BELOW) {
+            return self.too_much(link, out);
         }
-        let touched = &mut out.touched;
+        let chosen = self.get(uuid).is_some_and(|chosen| chosen.via == link);
+        if chosen {
+            self.put_probes(uuid, said, narrate, now, out);
+        } else if let Some(shadow) = self.shadows.get_mut(&(uuid, link)) {
+            let shadow = Arc::make_mut(shadow);
+            out.amiss |= said.put_into(shadow, |_, _, _| {});
+            shadow.refresh();
+        }
+        let now_held = self.record(link, uuid).map_or(0, Instance::weight);
+        if let Some(link) = self.links.get_mut(&link) {
+            link.weight = (link.weight + now_held).saturating_sub(held);
+        }
+    }
+
+    /// Says on the host's page that it reports more than is taken.
+    fn too_much(&mut self, link: Uuid, out: &mut Outcome) {
+        if self.record(link, link).is_some_and(|record| record.problem.is_none()) {
+            let problem = format!(
+                "it reports more than is taken: at most {MAX_INSTANCES_BELOW} instances, \
+                 {MAX_PROBES_PER_HOST} probes and {} MiB a host, {} MiB in all; the rest is left out",
+                MAX_BYTES_PER_HOST >> 20,
+                MAX_BYTES_BELOW >> 20
+            );
+            self.with_record(link, link, |record| record.problem = Some(problem));
+            out.touch(link, What::Header);
+        }
+    }
+
+    /// Takes over what is said of the probes of an instance, as it stands in the view.
+    fn put_probes(&mut self, uuid: Uuid, said: Probes, narrate: bool, now: Now, out: &mut Outcome) {
+        let (touched, amiss) = (&mut out.touched, &mut out.amiss);
         let mut changes: Vec<(ProbeName, Option<Arc<super::ProbeResult>>)> = Vec::new();
         self.view.change(uuid, |record| {
-            said.put_into(record, |name, freshness, was| {
+            *amiss |= said.put_into(record, |name, freshness, was| {
                 if narrate && matches!(freshness, Freshness::Status | Freshness::Gone) {
                     changes.push((name.clone(), was));
                 }
@@ -222,12 +253,12 @@ struct Probes {
 
 impl Probes {
     /// Brings the probes of a record up to date and tells of each that changed: how, and what it said
-    /// before.
+    /// before. Returns whether something is spoken of that is not known, though there is room for it.
     fn put_into(
         self,
         record: &mut Instance,
         mut tell: impl FnMut(&ProbeName, Freshness, Option<Arc<super::ProbeResult>>),
-    ) {
+    ) -> bool {
         let known = &mut record.host.probes;
         if self.complete {
             let said: std::collections::BTreeSet<&ProbeName> = self
@@ -253,17 +284,22 @@ impl Probes {
             let freshness = Freshness::between(before.as_ref(), &known[&name]);
             tell(&name, freshness, before.map(|before| before.result));
         }
+        let room = known.len() < MAX_PROBES_PER_HOST;
+        let mut amiss = false;
         for (name, date) in self.ran {
-            if let Some(probe) = known.get_mut(&name) {
-                Arc::make_mut(&mut probe.result).date = date;
-                probe.stale = false;
-                tell(&name, Freshness::Ran, None);
-            }
+            let Some(probe) = known.get_mut(&name) else {
+                amiss |= room;
+                continue;
+            };
+            Arc::make_mut(&mut probe.result).date = date;
+            probe.stale = false;
+            tell(&name, Freshness::Ran, None);
         }
         for name in self.gone {
             if let Some(probe) = known.remove(&name) {
                 tell(&name, Freshness::Gone, Some(probe.result));
             }
         }
+        amiss
     }
 }

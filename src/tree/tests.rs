@@ -76,7 +76,13 @@ fn link(tree: &mut Tree, number: u128, second: u64) -> Vec<Transition> {
     let contact = Contact::Push { address: "192.0.2.1:5".into(), encrypted: true };
     let limit = Duration::from_secs(14);
     tree.apply(
-        Event::Linked { link: id(number), name: format!("host{number}"), contact, limit },
+        Event::Linked {
+            link: id(number),
+            name: format!("host{number}"),
+            contact,
+            limit,
+            grace: PARTING_GRACE,
+        },
         at(second),
     )
     .transitions
@@ -163,6 +169,7 @@ fn any_event() -> impl Strategy<Value = Event> {
             name: format!("host{number}"),
             contact: contact.clone(),
             limit: Duration::from_secs(5),
+            grace: PARTING_GRACE,
         }),
         1 => who.clone().prop_map(|number| Event::Heard { link: id(number) }),
         1 => (1..9u128).prop_map(move |number| Event::Expected {
@@ -460,4 +467,68 @@ fn one_instance_cannot_fill_the_tree() {
     let probes: Vec<i64> = vec![100; MAX_PROBES_PER_HOST + 5];
     report(&mut tree, 2, full(vec![account(None, 2, &probes)]), 2);
     assert_eq!(tree.get(id(2)).unwrap().host.probes.len(), MAX_PROBES_PER_HOST);
+}
+
+#[test]
+fn nothing_hangs_deeper_than_the_tree_allows() {
+    let mut tree = tree();
+    link(&mut tree, 2, 1);
+    // Chains of sixty; each time the chain so far is hung below the end of a new one.
+    let chain = |first: u128| (first..first + 60).map(move |number| (number, number - 1));
+    for round in 0..20u128 {
+        let first = 1_000 + round * 100;
+        let mut accounts = vec![account(None, 2, &[])];
+        for (number, parent) in chain(first) {
+            let parent = if number == first { 2 } else { parent };
+            accounts.push(account(Some(parent), number, &[]));
+        }
+        if round > 0 {
+            accounts.push(account(Some(first + 59), first - 100, &[]));
+        }
+        report(&mut tree, 2, Report { accounts, ..Report::default() }, 1);
+    }
+    check(&tree);
+    for instance in tree.all() {
+        let above = std::iter::successors(instance.parent, |up| tree.get(*up)?.parent).count();
+        assert!(above <= 64, "{above} levels");
+    }
+}
+
+#[test]
+fn one_host_cannot_fill_the_memory() {
+    let mut tree = tree();
+    link(&mut tree, 2, 1);
+    report(&mut tree, 2, full(vec![account(None, 2, &[])]), 1);
+    let big = Json::string(&"x".repeat(60_000));
+    for number in 0..200 {
+        let mut probe = probe(&format!("p{number}"), 100, 1);
+        Arc::make_mut(&mut probe.result).detail = big.clone();
+        let mut change = account(None, 2, &[]);
+        (change.header, change.complete, change.probes) = (None, false, vec![probe]);
+        report(&mut tree, 2, Report { accounts: vec![change], ..Report::default() }, 2);
+    }
+    let host = tree.get(id(2)).unwrap();
+    assert!(host.host.probes.len() * 60_000 < MAX_BYTES_PER_HOST + 100_000);
+    assert!(host.problem.as_ref().unwrap().contains("more than is taken"));
+}
+
+#[test]
+fn a_change_of_what_is_not_known_asks_for_a_full_account() {
+    let mut tree = tree();
+    link(&mut tree, 2, 1);
+    report(&mut tree, 2, full(vec![account(None, 2, &[100])]), 1);
+    let ran = |name: &str| Account {
+        uuid: id(2),
+        header: None,
+        probes: vec![],
+        complete: false,
+        ran: vec![(ProbeName::new(name).unwrap(), at(2).wall)],
+        gone: vec![],
+    };
+    let tell = |tree: &mut Tree, account| {
+        let report = Report { accounts: vec![account], ..Report::default() };
+        tree.apply(Event::Reported { link: id(2), report, narrate: false }, at(2)).amiss
+    };
+    assert!(!tell(&mut tree, ran("p0")));
+    assert!(tell(&mut tree, ran("p1")));
 }

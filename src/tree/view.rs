@@ -7,7 +7,8 @@ use uuid::Uuid;
 use super::{Instance, Presence, instances::Instances, topology::Topology};
 use crate::status::Status;
 
-/// Deeper than any tree that makes sense, so that a lying peer cannot make us walk for ever.
+/// Deeper than any tree that makes sense: nothing is hung deeper than this below us, so that a lying peer
+/// cannot make us walk for ever.
 pub(super) const MAX_DEPTH: usize = 64;
 
 /// A look at the whole tree. A copy shares what has not changed since.
@@ -135,8 +136,12 @@ impl View {
     pub(super) fn put(&mut self, mut instance: Instance) {
         let uuid = instance.uuid;
         instance.below = self.take_out(uuid).map(|old| old.below.clone()).unwrap_or_default();
+        let height = self.height(uuid);
         let fits = |parent: &Uuid| {
-            *parent != uuid && self.get(*parent).is_some() && !self.is_below(*parent, uuid)
+            *parent != uuid
+                && self.get(*parent).is_some()
+                && !self.is_below(*parent, uuid)
+                && self.depth(*parent) + 1 + height <= MAX_DEPTH
         };
         let wanted = [instance.parent, Some(instance.via)].into_iter().flatten();
         instance.parent = Some(wanted.into_iter().find(fits).unwrap_or(self.me));
@@ -170,6 +175,23 @@ impl View {
         self.next_revision();
         self.propagate(old.parent, Some(old.global), None);
         Some(old)
+    }
+
+    /// How many instances are above one.
+    fn depth(&self, uuid: Uuid) -> usize {
+        let above = |uuid: &Uuid| self.get(*uuid).and_then(|instance| instance.parent);
+        std::iter::successors(above(&uuid), above).take(MAX_DEPTH + 1).count()
+    }
+
+    /// How many levels there are below one, as far as it matters.
+    fn height(&self, uuid: Uuid) -> usize {
+        let mut level: Vec<Uuid> = self.topology.children(uuid).collect();
+        let mut height = 0;
+        while !level.is_empty() && height <= MAX_DEPTH {
+            height += 1;
+            level = level.iter().flat_map(|uuid| self.topology.children(*uuid)).collect();
+        }
+        height
     }
 
     /// Whether `uuid` is somewhere below `above`.

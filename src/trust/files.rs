@@ -49,6 +49,8 @@ pub fn write(path: &Path, contents: &[u8], readers: Readers, existing: Existing)
         .prefix(".wigo-")
         .permissions(Permissions::from_mode(mode))
         .tempfile_in(folder)?;
+    // Whatever the umask is.
+    begun.as_file().set_permissions(Permissions::from_mode(mode))?;
     begun.write_all(contents)?;
     begun.as_file().sync_all()?;
     match existing {

@@ -4,8 +4,8 @@
 //! One module for each boundary. Every test has its own agent, port and folder, so that they run at the
 //! same time. Nothing asserts how long something took: conditions are waited for.
 
-mod harness;
-mod http;
+#[path = "../support/mod.rs"]
+mod support;
 
 mod abuse;
 mod api;
@@ -16,3 +16,5 @@ mod journal;
 mod lifecycle;
 mod probes;
 mod tls;
+
+use support::{harness, http};

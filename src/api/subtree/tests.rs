@@ -63,7 +63,7 @@ fn link(tree: &mut Tree, number: u128) {
     let contact = Contact::Push { address: "192.0.2.1:5".into(), encrypted: true };
     let limit = Duration::from_secs(14);
     let name = format!("host{number}");
-    tree.apply(Event::Linked { link: id(number), name, contact, limit }, now());
+    tree.apply(Event::Linked { link: id(number), name, contact, limit, grace: limit }, now());
 }
 
 fn report(tree: &mut Tree, link: u128, accounts: Vec<Account>, whole: bool) {

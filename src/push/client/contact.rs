@@ -2,6 +2,7 @@
 //! ends, for ever.
 
 use std::{
+    io::ErrorKind,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -13,15 +14,18 @@ use rustls_pki_types::{CertificateDer, ServerName};
 use thiserror::Error;
 use tokio::{
     sync::watch,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
-use tokio_rustls::{TlsConnector, rustls::ClientConfig};
+use tokio_rustls::{
+    TlsConnector,
+    rustls::{self, AlertDescription, ClientConfig},
+};
 use uuid::Uuid;
 
 use super::{
     BadCredentials, Credentials, Ending, Order, Reporter, Session, Told, Troubles,
     network::{AnyStream, Stream},
-    pace::Pace,
+    pace::{Pace, anywhere_within, told},
 };
 use crate::{
     config::{Endpoint, PushClient},
@@ -36,7 +40,7 @@ use crate::{
     },
     push::{JoinToken, nonce},
     trust::{
-        BadCertificate, Fingerprint, FirstContact, ServerTrust, push_client_config,
+        BadCertificate, Fingerprint, FirstContact, Refusal, ServerTrust, push_client_config,
         verify_signature,
     },
 };
@@ -99,6 +103,8 @@ pub(super) struct Contact {
     tls: Option<(Arc<ClientConfig>, Vec<CertificateDer<'static>>)>,
     /// The master does not take our certificate: ask to be admitted anew.
     rejected: bool,
+    /// When the last session began.
+    began: Option<Instant>,
     /// There is a session, which obeys orders itself.
     in_session: Arc<AtomicBool>,
 }
@@ -120,6 +126,7 @@ impl Contact {
             pace: Pace::default(),
             tls: None,
             rejected: false,
+            began: None,
             in_session: Arc::default(),
         }
     }
@@ -149,7 +156,7 @@ impl Contact {
                         "the connection to the master {} broke: {why}",
                         self.master
                     ));
-                    self.pace.after_loss()
+                    self.pace.after_loss(self.lasted())
                 }
                 Ok(Outcome::Ended(Ending::Closed(farewell))) => {
                     self.trouble(format!(
@@ -157,9 +164,7 @@ impl Contact {
                         self.master, farewell.why
                     ));
                     match farewell.retry {
-                        Some(within) => {
-                            super::pace::anywhere_within(Duration::from_millis(within.into()))
-                        }
+                        Some(within) => anywhere_within(told(within)),
                         None => self.pace.after_refusal(true),
                     }
                 }
@@ -180,6 +185,11 @@ impl Contact {
                 () = ordered(&mut orders) => return,
             }
         }
+    }
+
+    /// How long the last session lasted, if it ends now.
+    fn lasted(&self) -> Duration {
+        self.began.map(|began| began.elapsed()).unwrap_or_default()
     }
 
     /// Says what is wrong, once as long as it stays the same.
@@ -208,7 +218,10 @@ impl Contact {
         }
         let stream = self.secure(stream, &mut credentials).await?;
         let mut stream = Box::pin(stream);
-        greeting::greet(&mut stream).await?;
+        // With TLS 1.3 a server says only now what it thinks of our certificate.
+        greeting::greet(&mut stream).await.inspect_err(|error| {
+            self.rejected |= credentials.certificate.is_some() && is_about_certificate(error);
+        })?;
         let introduction: Introduction = receive(&mut stream, GREETING_LIMIT).await?;
         self.acquainted(stream, introduction, credentials, None, orders).await
     }
@@ -379,6 +392,7 @@ impl Contact {
             Answer::Welcome { position, heartbeat_ms, return_ms, .. } => {
                 self.in_session.store(true, Ordering::Relaxed);
                 self.pace.met(return_ms);
+                self.began = Some(Instant::now());
                 self.troubles.set(&self.master, None);
                 tracing::info!("reporting to the master {} ({})", self.master, introduction.name);
                 let heartbeat = Duration::from_millis(heartbeat_ms.max(100).into());
@@ -436,10 +450,10 @@ impl Contact {
         credentials: Credentials,
         orders: watch::Receiver<Order>,
     ) -> Ending {
-        let (told, farewell) = watch::channel(None);
+        let (said, farewell) = watch::channel(None);
         let mut dismissed = farewell.clone();
         let traffic = Arc::new(Traffic::default());
-        let (client, driver) = channel::connect(stream, Told(told), traffic);
+        let (client, driver) = channel::connect(stream, Told(said), traffic);
         let Meeting { master, name, position, heartbeat } = meeting;
         let renewing = renew(client.clone(), credentials, self.reporter.clone());
         let session =
@@ -538,16 +552,41 @@ fn check_fingerprint(
 
 fn tls_error(error: &std::io::Error) -> String {
     match crate::trust::untrusted(error) {
+        Some(untrusted) if matches!(untrusted.why, Refusal::Unknown | Refusal::Other(_)) => {
+            format!(
+                "{untrusted}: if the master's authority was replaced on purpose, remove the file named by \
+             SslCert, else somebody is in between"
+            )
+        }
         Some(untrusted) => untrusted.to_string(),
+        None if matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset) => {
+            format!("{error}; is SslEnabled the same on both sides?")
+        }
         None => error.to_string(),
     }
 }
 
+/// Whether the server has refused our certificate, as after its authority was replaced.
+fn is_about_certificate(error: &Unacquainted) -> bool {
+    use AlertDescription as A;
+    let Unacquainted::Io { source, .. } = error else { return false };
+    let inner = source.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let Some(rustls::Error::AlertReceived(alert)) = inner else { return false };
+    matches!(
+        alert,
+        A::BadCertificate
+            | A::UnsupportedCertificate
+            | A::CertificateRevoked
+            | A::CertificateExpired
+            | A::CertificateUnknown
+            | A::UnknownCA
+            | A::DecryptError
+    )
+}
+
 fn unexpected(answer: Answer) -> NoSession {
     match answer {
-        Answer::Busy { retry_ms } => {
-            NoSession::Busy { retry: Duration::from_millis(retry_ms.into()) }
-        }
+        Answer::Busy { retry_ms } => NoSession::Busy { retry: told(retry_ms) },
         Answer::Refused { why, retry } => NoSession::Refused { why, retry },
         _ => NoSession::Untrusted { why: "it gave an answer that makes no sense here".to_owned() },
     }

@@ -53,6 +53,8 @@ const SHORTEST_HEARTBEAT: Duration = Duration::from_millis(200);
 const SILENCE_MARGIN: Duration = Duration::from_secs(4);
 /// How many clients may come back in a millisecond after all were cut off: what two cores can take.
 const RETURNS_PER_MS: usize = 1;
+/// What it takes to connect again, beyond the pause.
+const RETURN_MARGIN: Duration = Duration::from_millis(300);
 /// Clients come back within this, however few they are, in milliseconds.
 const SHORTEST_RETURN_MS: u32 = 200;
 /// …and however many, in milliseconds.
@@ -298,11 +300,14 @@ where
     let silence = (heartbeat + SILENCE_MARGIN.min(heartbeat).max(heartbeat / 5)).min(alive);
     let clients = host.live.count() / RETURNS_PER_MS;
     let return_ms = u32::try_from(clients).unwrap_or(LONGEST_RETURN_MS);
+    let return_ms = return_ms.clamp(SHORTEST_RETURN_MS, LONGEST_RETURN_MS);
+    // Who comes back as told was not down.
+    let grace = (Duration::from_millis(return_ms.into()) + RETURN_MARGIN).min(silence);
     let welcome = Answer::Welcome {
         position: host.hub.position(uuid, login.journal_highest),
         heartbeat_ms: millis(heartbeat),
         silence_ms: millis(silence),
-        return_ms: return_ms.clamp(SHORTEST_RETURN_MS, LONGEST_RETURN_MS),
+        return_ms,
     };
     let agent = AgentLink::new();
     // Before it is welcome, so that a client that is told so really is.
@@ -325,6 +330,7 @@ where
         name: login.host.clone(),
         contact,
         limit: silence,
+        grace,
     });
     // It may have been revoked since it was admitted, before there was a link to forget. From here on
     // whoever revokes finds both.

@@ -116,7 +116,10 @@ impl Shared {
         match report {
             Some(report) => {
                 let report = report.checked(pool, now, flaws);
-                hub.handle(Event::Reported { link, report, narrate: false });
+                if hub.report(link, report) {
+                    self.state.lock().unwrap_or_else(PoisonError::into_inner).amiss = true;
+                    return Receipt::Resync;
+                }
             }
             None => hub.handle(Event::Heard { link }),
         }

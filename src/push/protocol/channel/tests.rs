@@ -297,7 +297,7 @@ async fn memory_of_idle_connections() {
     let mut held = Vec::new();
     for (mut agent, above) in agents {
         let link = AgentLink::new();
-    let driver = accept(above, &link, TestMaster::default(), Arc::default());
+        let driver = accept(above, &link, TestMaster::default(), Arc::default());
         if held.is_empty() {
             println!("driver: {} bytes", size_of_val(&driver));
         }

@@ -16,11 +16,11 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::http::{self, Reply};
+use super::http::{self, Reply};
 
 /// No condition takes this long; a machine that is very busy may come near.
-const LIMIT: Duration = Duration::from_secs(60);
-const POLL: Duration = Duration::from_millis(20);
+pub const LIMIT: Duration = Duration::from_secs(60);
+pub const POLL: Duration = Duration::from_millis(20);
 
 /// Looks again and again until there is something; panics with `what` if there never is.
 pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
@@ -48,10 +48,15 @@ pub struct Home {
 
 impl Home {
     pub fn new() -> Home {
+        Home::named("testhost")
+    }
+
+    /// That of a host of this name.
+    pub fn named(name: &str) -> Home {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().display();
         let config = format!(
-            "[Global]\nHostname = \"testhost\"\nGroup = \"testers\"\nLogFile = \"{root}/wigo.log\"\n\
+            "[Global]\nHostname = \"{name}\"\nGroup = \"testers\"\nLogFile = \"{root}/wigo.log\"\n\
              ProbesDirectory = \"{root}/probes\"\nProbesConfigDirectory = \"{root}/conf.d\"\n\
              UuidFile = \"{root}/uuid\"\nDatabase = \"{root}/wigo.db\"\n\
              [Http]\nAddress = \"127.0.0.1\"\nPort = 0\n"
