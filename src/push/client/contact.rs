@@ -76,6 +76,11 @@ enum NoSession {
          authority list` shows it on the master, into CaFingerprint, or use a join token"
     )]
     NoFingerprint,
+    #[error(
+        "a join token needs TLS: set SslEnabled in [PushClient] here and in [PushServer] there, or remove \
+         JoinToken and have an operator allow us"
+    )]
+    TokenNeedsTls,
     #[error("{why}")]
     Untrusted { why: String },
     #[error("it refuses us: {why}")]
@@ -172,7 +177,9 @@ impl Contact {
                     let pause = match &error {
                         NoSession::Busy { retry } => *retry,
                         NoSession::Refused { retry, .. } => self.pace.after_refusal(*retry),
-                        NoSession::NoFingerprint => self.pace.after_refusal(false),
+                        NoSession::NoFingerprint | NoSession::TokenNeedsTls => {
+                            self.pace.after_refusal(false)
+                        }
                         _ => self.pace.after_failure(),
                     };
                     let why = causes(&error);
@@ -302,7 +309,7 @@ impl Contact {
     ) -> Result<Outcome, NoSession> {
         let version = greeting::greet(&mut stream).await?;
         let ours = nonce();
-        send(&mut stream, &Opening { nonce: ours }).await?;
+        send(&mut stream, &Opening { uuid: self.reporter.uuid, nonce: ours }).await?;
         let introduction: Introduction = receive(&mut stream, GREETING_LIMIT).await?;
         let untrusted = |why: String| NoSession::Untrusted { why };
         let (Some(certificate), Some(proof)) = (&introduction.certificate, &introduction.proof)
@@ -312,14 +319,15 @@ impl Contact {
         let authority = CertificateDer::from(certificate.clone());
         let uuid = self.reporter.uuid;
         let (server, theirs) = (introduction.uuid, introduction.nonce);
-        let signed = challenge(Role::Server, Uuid::nil(), server, &ours, &theirs, version);
+        let shown = Fingerprint::of_certificate(&authority);
+        let digest = shown.as_bytes();
+        let signed = challenge(Role::Server, uuid, server, digest, &ours, &theirs, version);
         if !verify_signature(&authority, &signed, proof) {
             return Err(untrusted("its proof of who it is, is false".to_owned()));
         }
         let expected = self.expected();
         match &credentials.authority {
             Some(pinned) if !pinned.contains(&authority) => {
-                let shown = Fingerprint::of_certificate(&authority);
                 return Err(untrusted(format!(
                     "it shows another authority, SHA-256 {shown}, than the one that is known; if \
                      that is right, remove the file named by SslCert"
@@ -341,6 +349,7 @@ impl Contact {
                 Role::Client,
                 uuid,
                 server,
+                digest,
                 &ours,
                 &theirs,
                 version,
@@ -367,6 +376,9 @@ impl Contact {
         let (uuid, version) = (self.reporter.uuid, self.reporter.version.to_owned());
         if credentials.certificate.is_none() {
             let token = self.settings.join_token.expose();
+            if !self.settings.ssl_enabled && !token.is_empty() {
+                return Err(NoSession::TokenNeedsTls);
+            }
             let enrol = Enrol {
                 uuid,
                 version,

@@ -9,7 +9,7 @@ use tarpc::context::Context;
 use tokio::{sync::watch, time::Instant};
 use uuid::Uuid;
 
-use super::{Host, MAX_WAITING_ENTRIES};
+use super::{FULL_ENOUGH, Host};
 use crate::{
     push::{
         client_pause,
@@ -27,6 +27,9 @@ use crate::{
 /// How long a client waits before it tells more of its journal when the disk is behind, in milliseconds.
 const SLOW_PAUSE_MS: u32 = 1_000;
 
+/// While a message arrives it is noted this often that its sender is alive, in milliseconds.
+const HEARD_EVERY_MS: u64 = 100;
+
 /// The calls of one client.
 #[derive(Clone)]
 pub(super) struct Session(Arc<Shared>);
@@ -34,7 +37,8 @@ pub(super) struct Session(Arc<Shared>);
 pub(super) struct Shared {
     host: Arc<Host>,
     uuid: Uuid,
-    identity: ClientIdentity,
+    /// By the newest certificate.
+    identity: Mutex<ClientIdentity>,
     began: Instant,
     /// Milliseconds after `began` when the client was last heard.
     heard_ms: AtomicU64,
@@ -64,7 +68,7 @@ impl Session {
         Session(Arc::new(Shared {
             host,
             uuid: identity.uuid,
-            identity,
+            identity: Mutex::new(identity),
             began: Instant::now(),
             heard_ms: AtomicU64::new(0),
             warned: AtomicBool::new(false),
@@ -82,6 +86,16 @@ impl Shared {
     /// When the client was last heard.
     pub fn heard(&self) -> Instant {
         self.began + std::time::Duration::from_millis(self.heard_ms.load(Ordering::Relaxed))
+    }
+
+    /// Something has arrived, perhaps a part of a message only.
+    pub fn received(&self) {
+        let now = self.began.elapsed().as_millis() as u64;
+        let before = self.heard_ms.load(Ordering::Relaxed);
+        if now.saturating_sub(before) >= HEARD_EVERY_MS {
+            self.heard_ms.store(now, Ordering::Relaxed);
+            self.host.hub.handle(Event::Heard { link: self.uuid });
+        }
     }
 
     fn report(&self, news: News) -> Receipt {
@@ -124,7 +138,7 @@ impl Shared {
             None => hub.handle(Event::Heard { link }),
         }
         let Some(position) = position else { return Receipt::Taken };
-        if self.host.pressure.waiting() > MAX_WAITING_ENTRIES {
+        if self.host.pressure.waiting() > FULL_ENOUGH {
             return Receipt::Slow { pause_ms: client_pause(SLOW_PAUSE_MS) };
         }
         hub.learn(link, checked_entries(entries, pool, flaws), position);
@@ -138,8 +152,14 @@ impl Master for Session {
     }
 
     async fn renew(self, _: Context, csr: String) -> Result<String, String> {
-        let signed = self.0.host.authority.renew(&self.0.identity, csr).await;
-        signed.map(|signed| signed.certificate_pem).map_err(|refusal| refusal.why)
+        let identity = || self.0.identity.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = identity().clone();
+        let signed = self.0.host.authority.renew(&held, csr).await;
+        let signed = signed.map_err(|refusal| refusal.why)?;
+        // From here on the connection lives by this one.
+        let (key, not_after) = (signed.key, signed.not_after);
+        *identity() = ClientIdentity { key, not_after, ..held };
+        Ok(signed.certificate_pem)
     }
 
     async fn leave(self, _: Context, parting: wire::Parting) {
