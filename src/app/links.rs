@@ -47,8 +47,8 @@ impl Past for OnDisk {
 }
 
 impl Pressure for OnDisk {
-    fn waiting(&self) -> usize {
-        self.0.health().waiting
+    fn waiting(&self) -> f64 {
+        self.0.pressure()
     }
 }
 

@@ -215,6 +215,11 @@ impl Store {
         self.handle.shared.health()
     }
 
+    /// Entries that are not on the disk yet, as a share of what can wait: at 1.0 the oldest are dropped.
+    pub fn pressure(&self) -> f64 {
+        self.handle.shared.pressure()
+    }
+
     /// The id up to which all entries are on the disk, as it grows. What was dropped counts as there.
     pub fn durable(&self) -> watch::Receiver<u64> {
         self.handle.shared.durable()

@@ -240,6 +240,14 @@ impl Queue {
         self.sum(|batch| batch.entries.len()) + self.in_flight
     }
 
+    /// How full it is with entries: 0.0 is empty, at 1.0 the oldest are dropped. Those that are just being
+    /// written count by their number.
+    pub fn pressure(&self) -> f64 {
+        let count = self.waiting() as f64 / self.bounds.entries as f64;
+        let bytes = self.sum(|batch| batch.entry_bytes) as f64 / self.bounds.entry_bytes as f64;
+        count.max(bytes).min(1.0)
+    }
+
     /// A mark for all that was handed in so far.
     pub fn handed(&self) -> u64 {
         self.handed

@@ -3,10 +3,12 @@
 //! - `connection`: one connection from its first byte to its end
 //! - `session`: what a client reports becomes part of the tree
 //! - `live`: which clients are connected
+//! - `heard`: bytes are a sign of life
 //!
 //! Whoever is not known yet gets little: a bounded number of connections, a short time, small messages.
 
 mod connection;
+mod heard;
 mod live;
 mod session;
 
@@ -32,9 +34,9 @@ const ACCEPT_PAUSE: (Duration, Duration) = (Duration::from_millis(10), Duration:
 const BACKLOG: u32 = 4_096;
 /// How often it is looked whether the list of allowed clients was edited.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// While so many clients are looked for silence, the disk may have this many journal entries waiting
-/// before clients have to keep theirs for a while.
-pub const MAX_WAITING_ENTRIES: usize = 20_000;
+/// How full the queue of the disk may be, as a share of what it holds, before clients have to keep their
+/// journal entries for a while.
+const FULL_ENOUGH: f64 = 0.25;
 
 /// The listener cannot be had.
 #[derive(Debug, Error)]
@@ -49,8 +51,8 @@ pub struct CannotListen {
 
 /// How much of the journal waits for the disk.
 pub trait Pressure: Send + Sync + 'static {
-    /// Entries that are not on the disk yet.
-    fn waiting(&self) -> usize;
+    /// Entries that are not on the disk yet, as a share of what can wait, 0.0 to 1.0.
+    fn waiting(&self) -> f64;
 }
 
 /// What every connection works with.
