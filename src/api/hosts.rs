@@ -7,6 +7,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::Response,
 };
+use serde::Serialize;
 
 use super::{
     Api,
@@ -202,6 +203,41 @@ pub async fn group(
         Some(found) => reply::json(&headers, &views::Group::new(&tree, &found)),
         None => reply::refuse(StatusCode::NOT_FOUND, format!("Group {group} not found")),
     }
+}
+
+/// How many hosts and probes there are, and of how many it is known how they are now.
+#[derive(Default, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Counts {
+    hosts: usize,
+    alive: usize,
+    unknown: usize,
+    stopped: usize,
+    down: usize,
+    probes: usize,
+    /// Probes of which the last result is what was known before.
+    stale: usize,
+}
+
+/// For who only wants to know whether everything is there: small, however large the tree is.
+pub async fn counts(State(api): Shared, headers: HeaderMap) -> Response {
+    let tree = api.view();
+    let mut counts = Counts::default();
+    for instance in tree.all() {
+        let presence = tree.presence(instance);
+        let is_stale = presence != Presence::Alive;
+        counts.hosts += 1;
+        *match presence {
+            Presence::Alive => &mut counts.alive,
+            Presence::Unknown => &mut counts.unknown,
+            Presence::Stopped => &mut counts.stopped,
+            Presence::Down => &mut counts.down,
+        } += 1;
+        let probes = instance.host.probes.values();
+        counts.probes += probes.len();
+        counts.stale += probes.filter(|probe| is_stale || probe.stale).count();
+    }
+    reply::json(&headers, &counts)
 }
 
 pub async fn labels(State(api): Shared, headers: HeaderMap) -> Response {

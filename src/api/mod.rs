@@ -86,6 +86,7 @@ pub fn router(api: Arc<Api>) -> Router {
         // The tree
         .route("/api", get(hosts::tree))
         .route("/api/status", get(hosts::status))
+        .route("/api/counts", get(hosts::counts))
         .route("/api/hosts", get(hosts::hosts))
         .route("/api/hosts/{host}", get(hosts::host))
         .route("/api/hosts/{host}/status", get(hosts::host_status))

@@ -1,6 +1,6 @@
 //! One connection from its first byte to its end.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
 use rustls_pki_types::CertificateDer;
 use thiserror::Error;
@@ -90,24 +90,43 @@ pub async fn serve<S>(
     stranger: Admitted,
     stop: Stop,
 ) where
-    S: AsyncRead + AsyncWrite + Unpin + Send,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let served = async {
-        if !host.encrypted {
-            return acquainted(stream, address, None, &host, stranger, stop).await;
-        }
-        let acceptor = TlsAcceptor::from(host.ca.server_config());
-        let stream = timeout(HANDSHAKE_LIMIT, acceptor.accept(stream))
-            .await
-            .map_err(|_| NoSession::TlsSlow)?
-            .map_err(NoSession::Tls)?;
-        let chain = stream.get_ref().1.peer_certificates().map(<[_]>::to_vec);
-        acquainted(Box::pin(stream), address, Some(chain), &host, stranger, stop).await
-    };
-    if let Err(error) = served.await {
+    // In a box that goes when it has ended: what it takes to become acquainted is several times what a
+    // session takes, and sessions are many and last.
+    let begun = Box::pin(begin(stream, address, host, stranger, stop)).await;
+    match begun {
+        Ok(Some(session)) => session.await,
+        Ok(None) => {}
         // Scanners and accidents: the port is open to everybody.
-        tracing::info!("push connection from {address} ended: {error}");
+        Err(error) => tracing::info!("push connection from {address} ended: {error}"),
     }
+}
+
+/// A session from its first message to its last.
+type Lasting = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Everything before the session, if there is to be one.
+async fn begin<S>(
+    stream: S,
+    address: SocketAddr,
+    host: Arc<Host>,
+    stranger: Admitted,
+    stop: Stop,
+) -> Result<Option<Lasting>, NoSession>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    if !host.encrypted {
+        return acquainted(stream, address, None, &host, stranger, stop).await;
+    }
+    let acceptor = TlsAcceptor::from(host.ca.server_config());
+    let stream = timeout(HANDSHAKE_LIMIT, acceptor.accept(stream))
+        .await
+        .map_err(|_| NoSession::TlsSlow)?
+        .map_err(NoSession::Tls)?;
+    let chain = stream.get_ref().1.peer_certificates().map(<[_]>::to_vec);
+    acquainted(Box::pin(stream), address, Some(chain), &host, stranger, stop).await
 }
 
 /// What the client has to show: `None` without TLS.
@@ -120,23 +139,24 @@ async fn acquainted<S>(
     host: &Arc<Host>,
     stranger: Admitted,
     mut stop: Stop,
-) -> Result<(), NoSession>
+) -> Result<Option<Lasting>, NoSession>
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let until = timeout(ACQUAINTANCE_LIMIT, who(&mut stream, shown, host));
     let (hello, identity) = tokio::select! {
         acquainted = until => acquainted.map_err(|_| NoSession::Slow)??,
-        () = stop.wait() => return Ok(()),
+        () = stop.wait() => return Ok(None),
     };
     match hello {
         Hello::Enrol(enrol) => {
             let enrolling = enrolling(&mut stream, enrol, address, host, stranger);
             let waiting = timeout(WAITING_LIMIT, enrolling);
             tokio::select! {
-                done = waiting => done.unwrap_or(Ok(())),
-                () = stop.wait() => Ok(()),
+                done = waiting => done.unwrap_or(Ok(()))?,
+                () = stop.wait() => {}
             }
+            Ok(None)
         }
         Hello::Report(login) => {
             let identity = match identity {
@@ -221,20 +241,24 @@ fn proved(
     }
 }
 
-async fn refuse<S: AsyncWrite + Unpin>(
+async fn refuse<S: AsyncWrite + Unpin, T>(
     stream: &mut S,
     why: String,
     retry: bool,
-) -> Result<(), NoSession> {
+) -> Result<T, NoSession> {
     send(stream, &Answer::Refused { why: why.clone(), retry }).await?;
     Err(NoSession::Refused(why))
 }
 
+<<<<<<< HEAD
 async fn busy<S: AsyncWrite + Unpin>(stream: &mut S) -> Result<(), NoSession> {
     Ok(send(stream, &Answer::Busy { retry_ms: client_pause(BUSY_PAUSE_MS) }).await?)
 }
 
 async fn unknown<S: AsyncWrite + Unpin>(stream: &mut S, why: String) -> Result<(), NoSession> {
+=======
+async fn unknown<S: AsyncWrite + Unpin, T>(stream: &mut S, why: String) -> Result<T, NoSession> {
+>>>>>>> main
     send(stream, &Answer::Unknown { why: why.clone() }).await?;
     Err(NoSession::Refused(why))
 }
@@ -295,9 +319,9 @@ async fn logged_in<S>(
     host: &Arc<Host>,
     stranger: Admitted,
     stop: Stop,
-) -> Result<(), NoSession>
+) -> Result<Option<Lasting>, NoSession>
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send,
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let uuid = identity.uuid;
     let Some(login_place) = host.live.logins.admit(address.ip()) else {
@@ -358,6 +382,7 @@ where
         limit: silence,
         grace,
     });
+<<<<<<< HEAD
     // It may have been revoked since it was admitted, before there was a link to forget. From here on
     // whoever revokes finds both.
     if !host.authority.is_allowed(uuid) {
@@ -368,6 +393,18 @@ where
     let how = ending.run(driver, &login.host, address).await;
     entered.leave(how);
     Ok(())
+=======
+    let running = Running { shared, agent, closed, silence, stop };
+    let (driver, host, name) = (Box::pin(driver), host.clone(), login.host);
+    Ok(Some(Box::pin(async move {
+        let how = running.run(driver, &name, address).await;
+        if host.live.leave(uuid, number)
+            && let Some(how) = how
+        {
+            host.hub.handle(Event::Parted { link: uuid, how });
+        }
+    })))
+>>>>>>> main
 }
 
 /// A client's place among those that are connected.
@@ -420,14 +457,13 @@ impl Running {
     /// Returns how the client parted; `None` where that does not matter any more.
     async fn run(
         mut self,
-        driver: impl Future<Output = Result<(), channel::Ended>>,
+        mut driver: Pin<Box<impl Future<Output = Result<(), channel::Ended>>>>,
         name: &str,
         address: SocketAddr,
     ) -> Option<Parting> {
         let mut over = self.shared.over.subscribe();
         let last_word = over.clone();
         let mut dismissed = self.closed.clone();
-        tokio::pin!(driver);
         loop {
             let silent = self.shared.heard() + self.silence;
             tokio::select! {
@@ -442,10 +478,14 @@ impl Running {
                     };
                 }
                 () = is_set(&mut over) => {
+<<<<<<< HEAD
                     return self.over(&last_word, driver).await;
+=======
+                    return self.over(&last_word, driver.as_mut(), name).await;
+>>>>>>> main
                 }
                 () = is_set(&mut dismissed) => {
-                    return self.closed(driver).await;
+                    return self.closed(driver.as_mut()).await;
                 }
                 () = sleep_until(silent) => {
                     if self.shared.heard() + self.silence <= Instant::now() {
@@ -462,7 +502,12 @@ impl Running {
     async fn over(
         &self,
         over: &watch::Receiver<Option<Over>>,
+<<<<<<< HEAD
         driver: std::pin::Pin<&mut impl Future<Output = Result<(), channel::Ended>>>,
+=======
+        driver: Pin<&mut impl Future<Output = Result<(), channel::Ended>>>,
+        name: &str,
+>>>>>>> main
     ) -> Option<Parting> {
         let how = over.borrow().clone();
         match how {
@@ -477,7 +522,7 @@ impl Running {
 
     async fn closed(
         &self,
-        driver: std::pin::Pin<&mut impl Future<Output = Result<(), channel::Ended>>>,
+        driver: Pin<&mut impl Future<Output = Result<(), channel::Ended>>>,
     ) -> Option<Parting> {
         let close = *self.closed.borrow();
         if close == Some(Close::Revoked) {
@@ -489,7 +534,7 @@ impl Running {
     /// Tells the client why, as far as it listens.
     async fn farewell(
         &self,
-        driver: std::pin::Pin<&mut impl Future<Output = Result<(), channel::Ended>>>,
+        driver: Pin<&mut impl Future<Output = Result<(), channel::Ended>>>,
         why: String,
     ) {
         let client = self.agent.client();
