@@ -334,3 +334,43 @@ fn weight_of_known(known: &Known) -> usize {
     let texts = known.version.len() + known.name.len() + known.group.len();
     size_of::<(Uuid, Known)>() + texts + labels.sum::<usize>()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::{Kind, Transition};
+
+    fn entry(id: u64, bytes: usize) -> Changes {
+        let transition = Transition {
+            kind: Kind::AgentStarted,
+            at: jiff::Timestamp::UNIX_EPOCH,
+            group: String::new(),
+            host: String::new(),
+            probe: None,
+            was: None,
+            now: None,
+            message: "x".repeat(bytes),
+        };
+        let learned = jiff::Timestamp::UNIX_EPOCH;
+        let entry = Entry { id, origin: Uuid::nil(), origin_id: id, learned, transition };
+        Changes { entries: vec![entry], ..Changes::default() }
+    }
+
+    #[test]
+    fn pressure_is_that_of_the_bound_that_is_nearer() {
+        let bounds =
+            Bounds { entries: 4, entry_bytes: 1 << 20, results: 10, state_bytes: 1 << 20 };
+        let mut queue = Queue::new(bounds);
+        assert_eq!(queue.pressure(), 0.0);
+        queue.record(entry(1, 0));
+        assert_eq!(queue.pressure(), 0.25);
+        queue.record(entry(2, 1 << 19));
+        assert!(queue.pressure() >= 0.5);
+        queue.record(entry(3, 1 << 18));
+        assert!(queue.pressure() > 0.75);
+        let batch = queue.take();
+        assert!(queue.pressure() > 0.5, "what is being written counts until it is");
+        queue.written(&batch);
+        assert_eq!(queue.pressure(), 0.0);
+    }
+}

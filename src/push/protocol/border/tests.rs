@@ -102,7 +102,8 @@ fn what_is_sent_means_the_same_when_it_arrives() {
 
 #[test]
 fn a_probe_that_makes_no_sense_becomes_an_error_of_that_probe() {
-    let changes: [(fn(&mut Probe), &str); 6] = [
+    type Break = fn(&mut Probe);
+    let changes: [(Break, &str); 6] = [
         (|probe| probe.status = 0, "the status is 0, not a number from 100 to 999"),
         (|probe| probe.status = 1_000, "the status is 1000"),
         (|probe| probe.version = "1\n2".into(), "the version has a control character"),
