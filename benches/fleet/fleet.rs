@@ -82,7 +82,7 @@ impl Past for Memory {
     }
 
     fn before_newest(&self, count: usize) -> Result<u64, String> {
-        Ok(self.kept().iter().rev().take(count).last().map_or(0, |entry| entry.id - 1))
+        Ok(self.kept().iter().rev().take(count).next_back().map_or(0, |entry| entry.id - 1))
     }
 
     fn durable(&self) -> watch::Receiver<u64> {

@@ -38,7 +38,6 @@ pub struct Place {
     pub folder: PathBuf,
     pub http: u16,
     pub push: u16,
-    pub uuid: Uuid,
     pub ca: Ca,
 }
 
@@ -92,7 +91,7 @@ impl Place {
         let push = free_port()?;
         drop(held);
         let ca = Ca::load(&certificate, &key, name)?;
-        let place = Place { folder, http, push, uuid, ca };
+        let place = Place { folder, http, push, ca };
         if let Some(above) = duties.above {
             above.admit(uuid, name, &place.folder.join("uuid.sig"))?;
         }
