@@ -25,9 +25,8 @@ use crate::{
 /// Between two looks at who is silent.
 const TICK: Duration = Duration::from_millis(250);
 
-/// Entries that wait for the disk while remotes are still asked for more of their journals: a fifth of
-/// what fits.
-const MAX_WAITING_ENTRIES: usize = 20_000;
+/// The share of the store's queue that is filled while remotes are still asked for more of their journals.
+const FULL_ENOUGH: f64 = 0.25;
 
 /// The journal on the disk, as push sees it.
 struct OnDisk(Store);
@@ -161,7 +160,7 @@ impl Links {
         tasks.spawn("silence", move |stop| look_for_silence(hub, stop));
         let (remotes, timeout) = (config.remotes.list.clone(), config.global.alive_timeout);
         let store = self.store.clone();
-        let is_behind = Arc::new(move || store.health().waiting > MAX_WAITING_ENTRIES);
+        let is_behind = Arc::new(move || store.pressure() > FULL_ENOUGH);
         self.pull = Some(Pull::start(remotes, timeout, self.hub.clone(), is_behind, tasks));
         self.clients.set(&config.push_client);
     }
