@@ -358,8 +358,7 @@ mod tests {
 
     #[test]
     fn pressure_is_that_of_the_bound_that_is_nearer() {
-        let bounds =
-            Bounds { entries: 4, entry_bytes: 1 << 20, results: 10, state_bytes: 1 << 20 };
+        let bounds = Bounds { entries: 4, entry_bytes: 1 << 20, results: 10, state_bytes: 1 << 20 };
         let mut queue = Queue::new(bounds);
         assert_eq!(queue.pressure(), 0.0);
         queue.record(entry(1, 0));
