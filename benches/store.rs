@@ -18,7 +18,7 @@ use wigo::{
     hub::{Changes, Entry, Journal, LastResult},
     json::Json,
     status::Status,
-    store::{LogQuery, Settings, Store},
+    store::{LogQuery, Settings, Store, Subject},
     tree::{Kind, ProbeName, ProbeResult, Transition},
 };
 
@@ -191,7 +191,9 @@ fn questions(folder: &Path) -> Outcome {
         Ok(())
     })?;
     time("the timeline of one of the hosts", &|| {
-        store.timeline("host77.example.org", None, Timestamp::UNIX_EPOCH, Timestamp::now())?;
+        let host = "host77.example.org".to_owned();
+        let subject = Subject { host, origins: vec![uuid(77)] };
+        store.timeline(&subject, None, Timestamp::UNIX_EPOCH, Timestamp::now())?;
         Ok(())
     })?;
     time("the names in the log", &|| {

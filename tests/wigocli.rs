@@ -16,8 +16,7 @@ const TREE: &str = r#"{"Uuid":"a","Version":"Wigo v1.0.0","Hostname":"hub","IsAl
 "Name":"edge","Status":250,"Probes":{"ntp":{"Status":250,"Message":"late \u001b[2J"},"load":{"Status":100}}}},
 "c":{"Uuid":"c","Version":"Wigo v1.0.0","Hostname":"gone","IsAlive":false,"GlobalStatus":999}}}"#;
 
-const CLIENTS: &str =
-    r#"{"allowed":{"a-1":"web1"},"waiting":{"b-1":"new\u001b[2J","b-2":"web2"},"ca":"AA:BB"}"#;
+const CLIENTS: &str = r#"{"allowed":{"a-1":"web1"},"waiting":{"b-1":"new\u001b[2J","b-2":"web2"},"ca":"AA:BB","details":{"waiting":[{"Uuid":"b-2","Fingerprint":"3344"}]}}"#;
 
 /// What the fake agent answers to a request line such as `GET /api HTTP/1.1`: status and body.
 type Answer = dyn Fn(&str) -> (u16, String) + Send + Sync;
@@ -152,8 +151,8 @@ fn a_change_is_asked_for_once_for_each_client() {
     };
     check(
         "authority allow web2",
-        "web2 ( b-2 ) is allowed now\n",
-        &["/api/authority/hosts/b-2/allow"],
+        "web2 ( b-2 ) is allowed now, key 3344\n",
+        &["/api/authority/hosts/b-2/allow?key=3344"],
     );
     check(
         "authority allow b-1",
@@ -163,7 +162,7 @@ fn a_change_is_asked_for_once_for_each_client() {
     check(
         "authority allow --all --json",
         "[\"b-1\",\"b-2\"]\n",
-        &["/api/authority/hosts/b-1/allow", "/api/authority/hosts/b-2/allow"],
+        &["/api/authority/hosts/b-1/allow", "/api/authority/hosts/b-2/allow?key=3344"],
     );
     check(
         "authority revoke web1",

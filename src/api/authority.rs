@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::State,
+    extract::{RawQuery, State},
     http::{HeaderMap, StatusCode},
     response::Response,
 };
@@ -11,10 +11,14 @@ use uuid::Uuid;
 
 use super::{
     Api,
+    hosts::query_pairs,
     reply::{self, Segments},
     views,
 };
-use crate::push::Authority;
+use crate::{
+    push::{Authority, authority::CannotChange},
+    trust::Fingerprint,
+};
 
 type Shared = State<Arc<Api>>;
 
@@ -28,16 +32,34 @@ pub async fn hosts(State(api): Shared, headers: HeaderMap) -> Response {
     }
 }
 
-pub async fn allow(State(api): Shared, Segments(uuid): Segments<String>) -> Response {
+/// `?key=` is the fingerprint that the operator has looked at, so that nobody else is let in.
+pub async fn allow(
+    State(api): Shared,
+    Segments(uuid): Segments<String>,
+    RawQuery(query): RawQuery,
+) -> Response {
     let authority = match started(&api) {
         Ok(authority) => authority,
         Err(refusal) => return *refusal,
     };
     let Ok(known) = Uuid::try_parse(&uuid) else { return failed(unknown(&uuid)) };
-    match authority.allow(known).await {
+    let key = match key_of(query.as_deref().unwrap_or_default()) {
+        Ok(key) => key,
+        Err(why) => return reply::refuse(StatusCode::BAD_REQUEST, why),
+    };
+    match authority.allow(known, key).await {
         Ok(_) => done(),
+        Err(error @ CannotChange::OtherKey { .. }) => {
+            reply::refuse(StatusCode::CONFLICT, error.to_string())
+        }
         Err(error) => failed(error.to_string()),
     }
+}
+
+fn key_of(query: &str) -> Result<Option<Fingerprint>, String> {
+    let key = query_pairs(query).find(|(name, _)| name == "key");
+    key.map(|(_, key)| Fingerprint::parse(&key).map_err(|error| format!("`key`: {error}")))
+        .transpose()
 }
 
 pub async fn revoke(State(api): Shared, Segments(uuid): Segments<String>) -> Response {

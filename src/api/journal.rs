@@ -18,8 +18,8 @@ use super::{
 };
 use crate::{
     status::Status,
-    store::{LogQuery, Store, StoreError},
-    tree::ProbeName,
+    store::{LogQuery, Store, StoreError, Subject},
+    tree::{Instance, ProbeName, View},
 };
 
 type Shared = State<Arc<Api>>;
@@ -30,6 +30,8 @@ const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 10_000;
 /// How far back a timeline goes when the caller does not say.
 const DEFAULT_TIMELINE: SignedDuration = SignedDuration::from_hours(24);
+/// Ways besides the chosen one whose word about a host counts in its timeline.
+const MAX_ALTERNATIVES: usize = 64;
 
 pub async fn logs(State(api): Shared, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
     answer(&api, query, None, None, None, headers).await
@@ -208,13 +210,15 @@ pub async fn timeline(
         Err(why) => return reply::refuse(StatusCode::BAD_REQUEST, why),
     };
     let tree = api.view();
-    let Some(host) = tree.find(&host).map(|found| found.host.name.clone()) else {
+    let Some(subject) = tree.find(&host).map(|found| subject(&tree, found)) else {
         return reply::refuse(StatusCode::NOT_FOUND, unknown_host(&host));
     };
+    let host = subject.host.clone();
     let until = wanted.until.unwrap_or_else(Timestamp::now);
     let since = wanted.since.or(until.checked_sub(DEFAULT_TIMELINE).ok()).unwrap_or(until);
-    let (of, probe) = (host.clone(), wanted.probe.clone());
-    let found = ask(&api.store, move |store| store.timeline(&of, probe.as_deref(), since, until));
+    let probe = wanted.probe.clone();
+    let found =
+        ask(&api.store, move |store| store.timeline(&subject, probe.as_deref(), since, until));
     let found = match found.await {
         Ok(found) => found,
         Err(response) => return response,
@@ -245,6 +249,17 @@ pub async fn timeline(
         truncated: found.truncated,
     };
     reply::json(&headers, &timeline)
+}
+
+/// A host with those who may speak of it: itself, and who is above it on each way by which it is heard.
+fn subject(tree: &View, of: &Instance) -> Subject {
+    let above = tree.above(of).map(|instance| instance.uuid);
+    let others = of.alternatives.iter().take(MAX_ALTERNATIVES).copied();
+    let mut origins: Vec<_> =
+        [of.uuid, tree.me().uuid].into_iter().chain(above).chain(others).collect();
+    origins.sort_unstable();
+    origins.dedup();
+    Subject { host: of.host.name.clone(), origins }
 }
 
 /// Asks the store on a thread that may wait.
@@ -303,7 +318,38 @@ fn read_time(text: &str) -> Result<Timestamp, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use uuid::Uuid;
+
     use super::*;
+    use crate::tree::{Event, Host, Known, Now, Tree};
+
+    #[test]
+    fn a_host_is_spoken_of_by_itself_and_by_those_above_it() {
+        let [me, middle, leaf, other] = [1, 2, 3, 4].map(Uuid::from_u128);
+        let mut tree = Tree::new(Instance::new(me, "v", Host::new("me", "")));
+        let known = |uuid, parent, via| Known {
+            uuid,
+            parent,
+            via,
+            contact: None,
+            version: String::new(),
+            name: format!("host{}", uuid.as_u128()),
+            group: String::new(),
+            labels: BTreeMap::new(),
+            down: false,
+            last_update: None,
+        };
+        let now = Now { wall: Timestamp::UNIX_EPOCH, boot: Duration::ZERO };
+        for known in
+            [known(middle, me, middle), known(other, me, other), known(leaf, middle, middle)]
+        {
+            tree.apply(Event::Remembered { known }, now);
+        }
+        let of = subject(&tree, tree.find("host3").unwrap());
+        assert_eq!((&*of.host, of.origins), ("host3", vec![me, middle, leaf]));
+    }
 
     #[test]
     fn numbers_fall_back_and_times_do_not() {

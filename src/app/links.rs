@@ -25,6 +25,10 @@ use crate::{
 /// Between two looks at who is silent.
 const TICK: Duration = Duration::from_millis(250);
 
+/// Entries that wait for the disk while remotes are still asked for more of their journals: a fifth of
+/// what fits.
+const MAX_WAITING_ENTRIES: usize = 20_000;
+
 /// The journal on the disk, as push sees it.
 struct OnDisk(Store);
 
@@ -43,14 +47,15 @@ impl Past for OnDisk {
 }
 
 impl Pressure for OnDisk {
-    fn waiting(&self) -> usize {
-        self.0.health().waiting
+    fn waiting(&self) -> f64 {
+        self.0.pressure()
     }
 }
 
 /// What is there for other instances.
 pub(super) struct Links {
     hub: Arc<Hub>,
+    store: Store,
     clients: Arc<Clients>,
     pull: Option<Pull>,
     server: Option<(Server, Arc<Host>)>,
@@ -75,6 +80,7 @@ impl Links {
         };
         let mut links = Links {
             hub: hub.clone(),
+            store: store.clone(),
             clients: Arc::new(Clients::new(reporter)),
             pull: None,
             server: None,
@@ -154,7 +160,9 @@ impl Links {
         let hub = self.hub.clone();
         tasks.spawn("silence", move |stop| look_for_silence(hub, stop));
         let (remotes, timeout) = (config.remotes.list.clone(), config.global.alive_timeout);
-        self.pull = Some(Pull::start(remotes, timeout, self.hub.clone(), tasks));
+        let store = self.store.clone();
+        let is_behind = Arc::new(move || store.health().waiting > MAX_WAITING_ENTRIES);
+        self.pull = Some(Pull::start(remotes, timeout, self.hub.clone(), is_behind, tasks));
         self.clients.set(&config.push_client);
     }
 

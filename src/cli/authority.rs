@@ -49,10 +49,17 @@ pub fn run(
         }
     };
     for uuid in &uuids {
-        client.post(&format!("{PATH}/{}/{verb}", percent_encoded(uuid)))?;
+        // Only the key that is shown here is let in, also if another client waits meanwhile.
+        let details = clients.details.waiting.iter().find(|detail| detail.uuid == *uuid);
+        let key = details.and_then(|detail| detail.fingerprint.as_deref());
+        let key = key.filter(|_| verb == "allow");
+        let query = key.map(|key| format!("?key={}", percent_encoded(key))).unwrap_or_default();
+        client.post(&format!("{PATH}/{}/{verb}{query}", percent_encoded(uuid)))?;
         let name = waiting.get(uuid).or_else(|| allowed.get(uuid)).map_or("", String::as_str);
         if !json {
-            screen.print(&format!("{} ( {} ) {done}\n", printable(name), printable(uuid)))?;
+            let key = key.map(|key| format!(", key {}", printable(key))).unwrap_or_default();
+            let (name, uuid) = (printable(name), printable(uuid));
+            screen.print(&format!("{name} ( {uuid} ) {done}{key}\n"))?;
         }
     }
     if json {

@@ -50,6 +50,9 @@ pub fn path(position: Option<u64>) -> String {
     }
 }
 
+/// The path that asks for the newest entry alone.
+pub const NEWEST: &str = "/api/logs?limit=1";
+
 /// Reads an answer.
 pub fn read(body: &[u8], now: Timestamp) -> Result<Page, Unreadable> {
     let body = String::from_utf8_lossy(body);

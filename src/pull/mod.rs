@@ -27,7 +27,7 @@ use tokio::{sync::watch, task::JoinHandle};
 
 use self::{
     poller::{Poller, forget, pulled_at},
-    shared::Shared,
+    shared::{IsBehind, Shared},
 };
 use crate::{
     config::Remote,
@@ -52,15 +52,16 @@ struct Wanted {
 
 impl Pull {
     /// Begins to ask `remotes`, each of which is down when it is silent for `alive_timeout`. What the
-    /// database remembers must be in the tree by now.
+    /// database remembers must be in the tree by now. While the disk `is_behind`, no journal is read.
     pub fn start(
         remotes: Vec<Remote>,
         alive_timeout: Duration,
         hub: Arc<Hub>,
+        is_behind: IsBehind,
         tasks: &mut Tasks,
     ) -> Pull {
         let (sender, wanted) = watch::channel(Wanted { remotes, alive_timeout });
-        let keeper = Keeper { shared: Shared::new(hub), running: BTreeMap::new() };
+        let keeper = Keeper { shared: Shared::new(hub, is_behind), running: BTreeMap::new() };
         tasks.spawn("pull", |stop| keeper.keep(wanted, stop));
         Pull(sender)
     }
@@ -133,12 +134,14 @@ impl Keeper {
             }
         }
         self.forget_others(&by_address);
-        for (address, remote) in by_address {
-            if self.running.contains_key(&address) {
-                continue;
-            }
+        by_address.retain(|address, _| !self.running.contains_key(address));
+        // All of them before any asks: each claims the instance that the tree knows by its address.
+        let poller = |remote| Poller::new(self.shared.clone(), remote, alive_timeout);
+        let new: Vec<_> =
+            by_address.into_values().map(|remote| (poller(remote.clone()), remote)).collect();
+        for (poller, remote) in new {
+            let address = remote.address();
             let pause = share_of(spread.min(remote.check_interval), &address);
-            let poller = Poller::new(self.shared.clone(), remote.clone(), alive_timeout);
             let task = tokio::spawn(poller.run(pause));
             self.running.insert(address, Running { remote, alive_timeout, task });
         }

@@ -1,5 +1,7 @@
 //! Asks one remote, over and over, and tells the tree what it says.
 
+mod catch_up;
+
 use std::time::Duration;
 
 use hyper::header::HeaderValue;
@@ -7,26 +9,24 @@ use jiff::Timestamp;
 use tokio::time::{Instant, sleep, sleep_until};
 use uuid::Uuid;
 
+use self::catch_up::QUIET_POLLS;
 use super::{
     client::{Answer, AskError, Client},
     document::{self, Document, Question, Unreadable, placeholder},
     identity::{Identity, PROOF, Verdict},
-    journal,
     shared::Shared,
     ways::Place,
 };
 use crate::{
     config::Remote,
     hub::Hub,
-    tree::{Contact, Event, Instance, Presence},
+    tree::{Contact, Event, Instance},
 };
 
 /// Questions that are asked before a remote counts as not answering.
 const ATTEMPTS: u32 = 3;
 /// Between two of them.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
-/// Parts of a journal that are fetched after one poll; the rest waits for the next one.
-const MAX_BATCHES: usize = 20;
 
 /// What asks one remote.
 pub struct Poller {
@@ -38,8 +38,8 @@ pub struct Poller {
     limit: Duration,
     client: Client,
     identity: Identity,
-    /// The instance in the tree that stands for this remote; `None` while another way leads to it.
-    link: Option<Uuid>,
+    /// The instance in the tree that stands for this remote.
+    link: Uuid,
     /// The tree knows how `link` is reached.
     is_linked: bool,
     /// Of the document that the tree has.
@@ -50,6 +50,8 @@ pub struct Poller {
     has_journal: bool,
     /// Whatever its documents look like, its journal turned out to be none of ours.
     journal_is_useless: bool,
+    /// Polls in a row without news in its journal.
+    quiet: u32,
     /// What was logged last about how it goes.
     logged: Option<String>,
 }
@@ -58,7 +60,7 @@ pub struct Poller {
 enum Polled {
     /// The tree knows how it is, by this link.
     Told(Uuid),
-    /// Another way leads to the same instance, and tells the tree.
+    /// The instance that it says to be is heard by another way, and why that one counts.
     Elsewhere(String),
     /// Nothing could be told, and why.
     Failed(String),
@@ -69,10 +71,13 @@ impl Poller {
         let address = remote.address();
         let stand_in = placeholder(&address);
         let known = reached_at(&shared.hub, &address).filter(|known| *known != stand_in);
+        if let Some(known) = known {
+            shared.ways.found(&address, known);
+        }
         Poller {
             client: Client::new(remote.clone(), shared.net.clone()),
             identity: Identity::new(known),
-            link: Some(known.unwrap_or(stand_in)),
+            link: known.unwrap_or(stand_in),
             shared,
             remote,
             address,
@@ -82,6 +87,7 @@ impl Poller {
             remarks: Vec::new(),
             has_journal: false,
             journal_is_useless: false,
+            quiet: QUIET_POLLS,
             logged: None,
         }
     }
@@ -99,10 +105,8 @@ impl Poller {
 
     /// Lets the tree show that there should be somebody.
     pub fn expect(&self) {
-        if let Some(uuid) = self.link {
-            let (name, contact) = (self.address.clone(), self.contact());
-            self.shared.hub.handle(Event::Expected { uuid, name, contact });
-        }
+        let (uuid, name, contact) = (self.link, self.address.clone(), self.contact());
+        self.shared.hub.handle(Event::Expected { uuid, name, contact });
     }
 
     /// Asks once, and tells the tree.
@@ -119,11 +123,11 @@ impl Poller {
                 problems.extend(caught_up.err().map(|why| format!("its log is not read: {why}")));
                 self.say(Some(problems.join("; ")).filter(|problem| !problem.is_empty()));
             }
-            Polled::Elsewhere(why) => self.log(Some(why)),
+            Polled::Elsewhere(why) => self.say(Some(why)),
             Polled::Failed(problem) => {
-                self.shared.ways.failed(&self.address);
-                // What happened meanwhile may have made the tree change its mind about all it had.
-                (self.is_linked, self.tag) = (false, None);
+                // What happened meanwhile may have made the tree change its mind about all it had, and
+                // the remote may come back with another journal.
+                (self.is_linked, self.tag, self.quiet) = (false, None, QUIET_POLLS);
                 self.say(Some(problem));
             }
         }
@@ -131,8 +135,7 @@ impl Poller {
 
     /// The document with its tag, if it is another one than the tree has.
     async fn ask(&mut self) -> Result<Option<(Document, Option<HeaderValue>)>, AskError> {
-        let is_there = |link| self.shared.hub.read(|tree| tree.get(link).is_some());
-        if !self.link.is_some_and(is_there) {
+        if !self.is_in_tree(self.link) {
             // Somebody made the tree forget it.
             (self.is_linked, self.tag) = (false, None);
         }
@@ -173,6 +176,13 @@ impl Poller {
                 self.address
             ));
         }
+        let called = self.name(uuid, &source.name);
+        let says = |why| format!("it says that it is `{called}`, {why}");
+        let was_another = ![uuid, placeholder(&self.address)].contains(&self.link);
+        // It is the other one that is not heard, and no number of answers makes it this one.
+        if was_another && let Some(why) = self.belongs_elsewhere(uuid) {
+            return Polled::Failed(says(why));
+        }
         if let Verdict::Doubted { known, times } = self.identity.answered(uuid) {
             return Polled::Failed(format!(
                 "`{}` was {known} and says now to be `{}` ({uuid}), {times} of {PROOF} times in a row; \
@@ -182,16 +192,19 @@ impl Poller {
         }
         let others = match self.place(uuid) {
             Ok(others) => others,
-            Err(why) => return self.stand_back(uuid, why),
+            Err(why) => {
+                let why = says(why);
+                return self.stand_back(uuid, why);
+            }
         };
-        if !self.is_linked || self.link != Some(uuid) {
+        if !self.is_linked || self.link != uuid {
             let (name, contact, limit) = (source.name.clone(), self.contact(), self.limit);
             hub.handle(Event::Linked { link: uuid, name, contact, limit, grace: limit });
         }
         self.has_journal = source.has_journal && !self.journal_is_useless;
         hub.handle(Event::Reported { link: uuid, report, narrate: !self.has_journal });
         self.replace(uuid);
-        (self.link, self.is_linked, self.tag) = (Some(uuid), true, tag);
+        (self.link, self.is_linked, self.tag) = (uuid, true, tag);
         self.remarks = remarks;
         self.remarks.extend(doubled(&others));
         Polled::Told(uuid)
@@ -199,11 +212,12 @@ impl Poller {
 
     /// Tells the tree that the last document still holds.
     fn still_holds(&mut self) -> Polled {
-        let Some(link) = self.link else {
-            return Polled::Failed(Unreadable::Unasked.to_string());
-        };
+        let link = self.link;
         match self.place(link) {
-            Err(why) => self.stand_back(link, why),
+            Err(why) => {
+                let why = format!("it is `{}`, {why}", self.name(link, ""));
+                self.stand_back(link, why)
+            }
             Ok(_) => {
                 self.shared.hub.handle(Event::Heard { link });
                 Polled::Told(link)
@@ -213,69 +227,62 @@ impl Poller {
 
     /// The other addresses that lead to `uuid`, if this one tells the tree about it; else why not.
     fn place(&self, uuid: Uuid) -> Result<Vec<String>, String> {
-        let pushes = self.shared.hub.read(|tree| {
-            tree.get(uuid).is_some_and(|instance| {
-                let by_push = matches!(instance.contact.as_deref(), Some(Contact::Push { .. }));
-                by_push && instance.presence == Presence::Alive
-            })
-        });
         let place = self.shared.ways.found(&self.address, uuid);
-        if pushes {
-            return Err("it reports to us by itself: it need not be in [RemoteWigos]".into());
-        }
-        match place {
-            Place::First { others } => Ok(others),
-            Place::Behind(other) => Err(format!(
-                "it is the instance that `{other}` leads to as well: remove one of the two"
-            )),
+        match (self.belongs_elsewhere(uuid), place) {
+            (Some(why), _) => Err(why),
+            (None, Place::First { others }) => Ok(others),
+            (None, Place::Behind(other)) => Err(leads_too(&other)),
         }
     }
 
-    /// Leaves it to another way to tell the tree about `uuid`.
+    /// Why `uuid` is not this remote's to claim, if it is not. Anybody can answer with any uuid, so who
+    /// has proven to be an instance, or was it before, counts also while it is not heard.
+    fn belongs_elsewhere(&self, uuid: Uuid) -> Option<String> {
+        let known = self.shared.hub.read(|tree| tree.known(uuid));
+        match known.and_then(|known| known.contact) {
+            Some(Contact::Push { .. }) => Some(
+                "which reports by push: remove it from [RemoteWigos], or, if this is another host, give \
+                 it a uuid of its own"
+                    .into(),
+            ),
+            _ => self.shared.ways.other(&self.address, uuid).as_deref().map(leads_too),
+        }
+    }
+
+    /// What the tree calls an instance; `said` if it knows no name of it.
+    fn name(&self, uuid: Uuid, said: &str) -> String {
+        let known = self.shared.hub.read(|tree| tree.known(uuid)).map(|known| known.name);
+        known.filter(|name| !name.is_empty()).unwrap_or_else(|| said.to_owned())
+    }
+
+    fn is_in_tree(&self, uuid: Uuid) -> bool {
+        self.shared.hub.read(|tree| tree.get(uuid).is_some())
+    }
+
+    /// Leaves it to another way to tell the tree about `uuid`. That there is an answer and what is wrong
+    /// with it is shown in a place of its own.
     fn stand_back(&mut self, uuid: Uuid, why: String) -> Polled {
-        self.replace(uuid);
-        (self.link, self.is_linked, self.tag) = (None, false, None);
+        let own_place = placeholder(&self.address);
+        if self.link != own_place {
+            self.replace(uuid);
+            self.link = own_place;
+        }
+        if !self.is_in_tree(own_place) {
+            self.expect();
+        }
+        self.shared.hub.handle(Event::Heard { link: own_place });
+        (self.is_linked, self.tag) = (false, None);
         Polled::Elsewhere(why)
     }
 
     /// Lets the tree forget what stood for this remote, if that was not `uuid`.
     fn replace(&self, uuid: Uuid) {
-        let Some(old) = self.link.filter(|old| *old != uuid) else { return };
-        if self.shared.ways.lead_to(old) {
+        let old = self.link;
+        if old == uuid || self.shared.ways.lead_to(old) {
             return;
         }
         let why = format!("`{}` leads to another instance now ({uuid})", self.address);
         forget(&self.shared.hub, old, &why);
-    }
-
-    /// Takes over what is new in the journal of `link`.
-    async fn catch_up(&mut self, link: Uuid) -> Result<(), AskError> {
-        if !self.has_journal {
-            return Ok(());
-        }
-        let mut position = self.shared.hub.position(link, u64::MAX);
-        for _ in 0..MAX_BATCHES {
-            let Answer::Fresh { body, .. } = self.get(&journal::path(position), None).await? else {
-                return Err(AskError::unreadable(&self.address, &Unreadable::Unasked));
-            };
-            let now = Timestamp::now();
-            let read = move |body: &[u8]| journal::read(body, now);
-            let page = self.shared.digest(&self.address, body, read).await?;
-            if page.unnumbered {
-                // From the next report on, the tree tells what changes.
-                (self.journal_is_useless, self.has_journal, self.tag) = (true, false, None);
-                break;
-            }
-            let last = page.last.max(position).unwrap_or(0);
-            self.shared.hub.learn(link, page.told, last);
-            // The newest entries, which a new instance is asked for, have none behind them.
-            let there_is_more = page.count >= journal::BATCH && position.is_some();
-            if !there_is_more || Some(last) == position {
-                break;
-            }
-            position = Some(last);
-        }
-        Ok(())
     }
 
     fn contact(&self) -> Contact {
@@ -284,9 +291,7 @@ impl Poller {
 
     /// Shows what is wrong, or that nothing is any more, where the remote is shown.
     fn say(&mut self, problem: Option<String>) {
-        if let Some(link) = self.link {
-            self.shared.hub.handle(Event::Trouble { link, problem: problem.clone() });
-        }
+        self.shared.hub.handle(Event::Trouble { link: self.link, problem: problem.clone() });
         self.log(problem);
     }
 
@@ -301,6 +306,14 @@ impl Poller {
         }
         self.logged = problem;
     }
+}
+
+/// Why an instance is not asked at this address, since `other` leads to it.
+fn leads_too(other: &str) -> String {
+    format!(
+        "which `{other}` leads to: remove one of the two from [RemoteWigos], or, if this is another host, \
+         give it a uuid of its own"
+    )
 }
 
 /// What to say about other addresses of the same instance.

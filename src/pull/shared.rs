@@ -16,19 +16,23 @@ const SMALL: usize = 16 << 10;
 /// Big answers that are read at once: each may need many times its size in memory.
 const BIG_AT_ONCE: usize = 2;
 
+/// Whether the disk is behind with what has to be stored.
+pub type IsBehind = Arc<dyn Fn() -> bool + Send + Sync>;
+
 /// What all who ask remotes share.
 #[derive(Clone)]
 pub struct Shared {
     pub hub: Arc<Hub>,
+    pub is_behind: IsBehind,
     pub ways: Arc<Ways>,
     pub net: Net,
     big: Arc<Semaphore>,
 }
 
 impl Shared {
-    pub fn new(hub: Arc<Hub>) -> Shared {
+    pub fn new(hub: Arc<Hub>, is_behind: IsBehind) -> Shared {
         let big = Arc::new(Semaphore::new(BIG_AT_ONCE));
-        Shared { hub, ways: Arc::default(), net: Net::default(), big }
+        Shared { hub, is_behind, ways: Arc::default(), net: Net::default(), big }
     }
 
     /// Decompresses and reads a body of `address`, a big one on a thread that may take its time.

@@ -1,8 +1,11 @@
 //! Remotes of all kinds, up to what the tree says of them.
 
-use std::sync::{
-    Mutex,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
 };
 
 use serde_json::{Value, json};
@@ -11,11 +14,12 @@ use uuid::Uuid;
 use super::{
     client::fake::{Fake, Reply, answer, json as good},
     document::placeholder,
+    identity::PROOF,
     *,
 };
 use crate::{
     hub::{Changes, Journal, Ledger},
-    tree::{Contact, Event, Host, Instance, Kind, Presence, Tree},
+    tree::{Contact, Event, Host, Instance, Kind, Parting, Presence, Tree},
 };
 
 const ME: Uuid = Uuid::from_u128(1);
@@ -62,6 +66,10 @@ fn ours(uuid: u128, name: &str, status: u16) -> Value {
     document
 }
 
+fn shared(hub: &Arc<Hub>) -> Shared {
+    Shared::new(hub.clone(), Arc::new(|| false))
+}
+
 fn poller(shared: &Shared, remote: Remote) -> Poller {
     let poller = Poller::new(shared.clone(), remote, LIMIT);
     poller.expect();
@@ -84,7 +92,7 @@ fn uuids(hub: &Hub) -> Vec<Uuid> {
 #[tokio::test]
 async fn a_remote_is_awaited_then_called_by_its_uuid() {
     let (hub, kept) = hub();
-    let shared = Shared::new(hub.clone());
+    let shared = shared(&hub);
     let fake = Fake::start(|_, _| good(document(7, "web1", 300).to_string())).await;
     let mut poller = poller(&shared, fake.remote());
     let stand_in = placeholder(&fake.remote().address());
@@ -107,7 +115,7 @@ async fn a_remote_is_awaited_then_called_by_its_uuid() {
 #[tokio::test]
 async fn an_unchanged_document_is_not_sent_again() {
     let (hub, _) = hub();
-    let shared = Shared::new(hub.clone());
+    let shared = shared(&hub);
     let fake = Fake::start(|head, _| match head.to_lowercase().contains("if-none-match: \"v1\"") {
         true => Reply::Bytes(answer("304 Not Modified", "ETag: \"v1\"\r\n", "")),
         false => {
@@ -134,7 +142,7 @@ async fn an_unchanged_document_is_not_sent_again() {
 #[tokio::test]
 async fn what_is_wrong_with_a_remote_is_shown_and_harms_nothing() {
     let (hub, _) = hub();
-    let shared = Shared::new(hub.clone());
+    let shared = shared(&hub);
     let fake = Fake::start(|_, n| match n {
         0 | 6 => good(document(7, "a", 100).to_string()),
         1 => Reply::Bytes(answer("500 Oops", "", "")),
@@ -168,7 +176,7 @@ async fn what_is_wrong_with_a_remote_is_shown_and_harms_nothing() {
 #[tokio::test]
 async fn a_remote_that_hangs_up_is_asked_three_times() {
     let (hub, _) = hub();
-    let shared = Shared::new(hub.clone());
+    let shared = shared(&hub);
     let fake = Fake::start(|_, _| Reply::Close).await;
     let mut poller = poller(&shared, fake.remote());
     poller.poll().await;
@@ -180,7 +188,7 @@ async fn a_remote_that_hangs_up_is_asked_three_times() {
 #[tokio::test]
 async fn a_uuid_that_changes_is_believed_after_three_answers() {
     let (hub, kept) = hub();
-    let shared = Shared::new(hub.clone());
+    let shared = shared(&hub);
     let fake = Fake::start(|_, n| {
         let uuid = [7, 8, 7, 8, 8, 8][n];
         good(document(uuid, &format!("host{uuid}"), 100).to_string())
@@ -204,9 +212,9 @@ async fn a_uuid_that_changes_is_believed_after_three_answers() {
 }
 
 #[tokio::test]
-async fn one_host_by_two_ways_is_one_host_and_either_way_will_do() {
+async fn one_host_by_two_ways_is_fed_by_the_first_until_that_is_not_asked_any_more() {
     let (hub, kept) = hub();
-    let shared = Shared::new(hub.clone());
+    let shared = shared(&hub);
     let one = Fake::start(|_, n| match n {
         0 | 1 => good(document(7, "a", 100).to_string()),
         _ => Reply::Bytes(answer("500 Oops", "", "")),
@@ -214,42 +222,113 @@ async fn one_host_by_two_ways_is_one_host_and_either_way_will_do() {
     .await;
     let two = Fake::start(|_, _| good(document(7, "a", 200).to_string())).await;
     let (mut by_one, mut by_two) = (poller(&shared, one.remote()), poller(&shared, two.remote()));
-    let uuid = Uuid::from_u128(7);
+    let (uuid, stand_in) = (Uuid::from_u128(7), placeholder(&two.remote().address()));
     let status = || hub.read(|tree| tree.get(uuid).unwrap().local_status().number());
     by_one.poll().await;
     by_two.poll().await;
-    assert_eq!((uuids(&hub), status()), (vec![uuid], 100));
+    assert_eq!(status(), 100);
+    let why = format!("it says that it is `a`, which `{}` leads to", one.remote().address());
+    assert!(problem(&hub, stand_in).unwrap().starts_with(&why));
+    assert_eq!(presence(&hub, stand_in), Presence::Alive, "somebody answers there");
     by_one.poll().await;
     assert!(problem(&hub, uuid).unwrap().contains(&two.remote().address()));
+    // That the first one fails is not to be hidden by whoever says to be the same.
     by_one.poll().await;
+    by_two.poll().await;
     assert!(problem(&hub, uuid).unwrap().contains("HTTP 500"));
+    assert_eq!(status(), 100);
+    shared.ways.removed(&one.remote().address());
     by_two.poll().await;
     assert_eq!((uuids(&hub), status()), (vec![uuid], 200));
+    assert_eq!(kept.of(Kind::InstanceGone).len(), 1, "the place of its own");
+}
+
+#[tokio::test]
+async fn who_was_at_an_address_before_a_restart_is_nobody_elses() {
+    let (hub, _) = hub();
+    let shared = shared(&hub);
+    let owner = Fake::start(|_, _| good(document(7, "a", 100).to_string())).await;
+    let liar = Fake::start(|_, _| good(document(7, "a", 200).to_string())).await;
+    let contact = Contact::Pull { endpoint: owner.remote().url(), encrypted: false };
+    let uuid = Uuid::from_u128(7);
+    hub.handle(Event::Expected { uuid, name: "a".into(), contact });
+    let (mut owner, mut liar) = (poller(&shared, owner.remote()), poller(&shared, liar.remote()));
+    liar.poll().await;
+    assert_eq!(presence(&hub, uuid), Presence::Unknown);
+    owner.poll().await;
+    liar.poll().await;
+    assert_eq!(hub.read(|tree| tree.get(uuid).unwrap().local_status().number()), 100);
+}
+
+/// An instance `7` that pushes.
+fn pushes(hub: &Hub) -> Contact {
+    let contact = Contact::Push { address: "192.0.2.1:5".into(), encrypted: true };
+    let link = Uuid::from_u128(7);
+    let (name, limit) = ("a".to_owned(), LIMIT);
+    hub.handle(Event::Linked { link, name, contact: contact.clone(), limit, grace: limit });
+    contact
+}
+
+#[tokio::test]
+async fn who_pushes_is_not_fed_by_pull_in_any_presence() {
+    let (hub, _) = hub();
+    let shared = shared(&hub);
+    let fake = Fake::start(|_, _| good(document(7, "a", 300).to_string())).await;
+    let (uuid, stand_in) = (Uuid::from_u128(7), placeholder(&fake.remote().address()));
+    let contact = pushes(&hub);
+    let mut poller = poller(&shared, fake.remote());
+    for wanted in [Presence::Alive, Presence::Stopped] {
+        if wanted == Presence::Stopped {
+            hub.handle(Event::Parted { link: uuid, how: Parting::Stopping });
+        }
+        poller.poll().await;
+        assert_eq!(presence(&hub, uuid), wanted);
+        hub.read(|tree| {
+            let pushing = tree.get(uuid).unwrap();
+            assert_eq!(pushing.contact.as_deref(), Some(&contact));
+            assert!(pushing.host.probes.is_empty() && pushing.problem.is_none());
+        });
+        let why = problem(&hub, stand_in).unwrap();
+        assert!(why.starts_with("it says that it is `a`, which reports by push"), "{why}");
+    }
+}
+
+#[tokio::test]
+async fn who_was_asked_and_begins_to_push_is_not_asked_for_any_more() {
+    let (hub, kept) = hub();
+    let shared = shared(&hub);
+    let fake = Fake::start(|_, n| good(document(7, "a", [100, 300, 300][n]).to_string())).await;
+    let mut poller = poller(&shared, fake.remote());
+    poller.poll().await;
+    pushes(&hub);
+    poller.poll().await;
+    poller.poll().await;
+    let (uuid, stand_in) = (Uuid::from_u128(7), placeholder(&fake.remote().address()));
+    assert_eq!((problem(&hub, uuid), presence(&hub, uuid)), (None, Presence::Alive));
+    assert_eq!(hub.read(|tree| tree.get(uuid).unwrap().local_status().number()), 100);
+    assert!(problem(&hub, stand_in).unwrap().contains("reports by push"));
     assert_eq!(kept.of(Kind::InstanceGone), []);
 }
 
 #[tokio::test]
-async fn who_pushes_need_not_be_asked() {
-    let (hub, _) = hub();
-    let shared = Shared::new(hub.clone());
-    let fake = Fake::start(|_, _| good(document(7, "a", 300).to_string())).await;
-    let uuid = Uuid::from_u128(7);
-    let contact = Contact::Push { address: "192.0.2.1:5".into(), encrypted: true };
-    hub.handle(Event::Linked {
-        link: uuid,
-        name: "a".into(),
-        contact: contact.clone(),
-        limit: LIMIT,
-        grace: LIMIT,
-    });
+async fn who_says_to_be_one_that_pushes_is_still_missed() {
+    let (hub, kept) = hub();
+    let shared = shared(&hub);
+    let fake = Fake::start(|_, n| {
+        let uuid = if n == 0 { 8 } else { 7 };
+        good(document(uuid, &format!("host{uuid}"), 100).to_string())
+    })
+    .await;
     let mut poller = poller(&shared, fake.remote());
     poller.poll().await;
-    assert_eq!(uuids(&hub), [uuid]);
-    hub.read(|tree| {
-        let pushing = tree.get(uuid).unwrap();
-        assert_eq!(pushing.contact.as_deref(), Some(&contact));
-        assert!(pushing.host.probes.is_empty());
-    });
+    pushes(&hub);
+    for _ in 0..=PROOF {
+        poller.poll().await;
+    }
+    let (seven, eight) = (Uuid::from_u128(7), Uuid::from_u128(8));
+    assert_eq!(uuids(&hub).into_iter().collect::<BTreeSet<_>>(), BTreeSet::from([seven, eight]));
+    assert!(problem(&hub, eight).unwrap().contains("reports by push"));
+    assert_eq!((problem(&hub, seven), kept.of(Kind::InstanceGone)), (None, vec![]));
 }
 
 /// A journal with the entries `1..=last`, and the document of its owner.
@@ -279,7 +358,7 @@ fn with_journal(last: Arc<AtomicUsize>) -> impl Fn(&str, usize) -> Reply + Send 
 #[tokio::test]
 async fn a_journal_is_taken_over_from_where_it_was_left() {
     let (hub, kept) = hub();
-    let shared = Shared::new(hub.clone());
+    let shared = shared(&hub);
     let last = Arc::new(AtomicUsize::new(3_000));
     let fake = Fake::start(with_journal(last.clone())).await;
     let mut poller = poller(&shared, fake.remote());
@@ -301,9 +380,47 @@ async fn a_journal_is_taken_over_from_where_it_was_left() {
 }
 
 #[tokio::test]
+async fn a_journal_that_began_anew_is_taken_over_from_its_beginning() {
+    let last = Arc::new(AtomicUsize::new(40));
+    let fake = Fake::start(with_journal(last.clone())).await;
+    let (hub, kept) = hub();
+    let shared = shared(&hub);
+    let mut first = poller(&shared, fake.remote());
+    first.poll().await;
+    let told = || kept.of(Kind::ProbeChanged).len();
+    assert_eq!(told(), 40);
+    last.store(3, Ordering::SeqCst);
+    // At the first contact.
+    poller(&shared, fake.remote()).poll().await;
+    assert_eq!((told(), hub.position(Uuid::from_u128(7), u64::MAX)), (43, Some(3)));
+    // When nothing is new for long.
+    first.poll().await;
+    last.store(2, Ordering::SeqCst);
+    for _ in 0..35 {
+        first.poll().await;
+    }
+    assert_eq!((told(), hub.position(Uuid::from_u128(7), u64::MAX)), (45, Some(2)));
+}
+
+#[tokio::test]
+async fn a_journal_waits_while_the_disk_is_behind() {
+    let fake = Fake::start(with_journal(Arc::new(AtomicUsize::new(40)))).await;
+    let (hub, kept) = hub();
+    let behind = Arc::new(AtomicBool::new(true));
+    let is_behind = behind.clone();
+    let shared = Shared::new(hub.clone(), Arc::new(move || is_behind.load(Ordering::SeqCst)));
+    let mut poller = poller(&shared, fake.remote());
+    poller.poll().await;
+    assert_eq!((presence(&hub, Uuid::from_u128(7)), fake.count()), (Presence::Alive, 1));
+    behind.store(false, Ordering::SeqCst);
+    poller.poll().await;
+    assert_eq!(kept.of(Kind::ProbeChanged).len(), 40);
+}
+
+#[tokio::test]
 async fn who_has_no_journal_has_its_changes_told() {
     let (hub, kept) = hub();
-    let shared = Shared::new(hub.clone());
+    let shared = shared(&hub);
     let fake =
         Fake::start(|_, n| good(document(7, "a", if n == 0 { 100 } else { 300 }).to_string()));
     let fake = fake.await;
@@ -317,7 +434,7 @@ async fn who_has_no_journal_has_its_changes_told() {
 async fn a_journal_that_never_ends_or_cannot_be_read_does_not_stop_the_rest() {
     for bad in ["[{\"Id\":5}]", "{}", "[{\"Level\":2}]"] {
         let (hub, _) = hub();
-        let shared = Shared::new(hub.clone());
+        let shared = shared(&hub);
         let fake = Fake::start(move |head, _| match head.contains("/logs") {
             true => good(bad),
             false => good(ours(7, "a", 300).to_string()),
@@ -363,7 +480,13 @@ async fn a_reload_starts_changes_and_ends_what_it_says() {
         limit: LIMIT,
         grace: LIMIT,
     });
-    let pull = Pull::start(vec![seven.remote(), eight.remote()], LIMIT, hub.clone(), &mut tasks);
+    let pull = Pull::start(
+        vec![seven.remote(), eight.remote()],
+        LIMIT,
+        hub.clone(),
+        Arc::new(|| false),
+        &mut tasks,
+    );
     let seen = |wanted: &[u128]| {
         let wanted: Vec<_> = wanted.iter().map(|n| Uuid::from_u128(*n)).collect();
         uuids(&hub) == wanted

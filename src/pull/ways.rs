@@ -1,5 +1,6 @@
-//! Which addresses lead to which instance. Two of the configuration may lead to one: then one of them
-//! feeds the tree, and the other takes over when that one fails.
+//! Which addresses lead to which instance. Two of the configuration may lead to one: then the first one
+//! feeds the tree, and the other waits until that one is not asked any more. It does not take over when
+//! the first one fails: whoever answers may say to be anybody, and would hide that a host is down.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -48,13 +49,9 @@ impl Ways {
         }
     }
 
-    /// `address` does not answer: another one may feed the tree.
-    pub fn failed(&self, address: &str) {
-        let known = &mut *self.known();
-        let all = known.of.get(address).and_then(|uuid| known.to.get_mut(uuid));
-        if let Some(all) = all.filter(|all| all.first().is_some_and(|first| first == address)) {
-            all.rotate_left(1);
-        }
+    /// Who feeds the tree with `uuid`, if that is another one than `address`.
+    pub fn other(&self, address: &str, uuid: Uuid) -> Option<String> {
+        self.known().to.get(&uuid)?.first().filter(|first| *first != address).cloned()
     }
 
     /// `address` is not asked any more.
@@ -102,14 +99,15 @@ mod tests {
     }
 
     #[test]
-    fn the_other_way_takes_over_when_the_first_fails_and_keeps_its_place() {
+    fn the_other_way_takes_over_when_the_first_is_not_asked_any_more() {
         let ways = Ways::default();
         ways.found("a", uuid(1));
+        assert_eq!(ways.other("a", uuid(1)), None);
+        assert_eq!((ways.other("b", uuid(1)), ways.other("b", uuid(2))), (Some("a".into()), None));
         ways.found("b", uuid(1));
-        ways.failed("b");
-        assert_eq!(ways.found("a", uuid(1)), first(&["b"]), "b did not feed it");
-        ways.failed("a");
-        assert_eq!(ways.found("b", uuid(1)), first(&["a"]));
+        ways.removed("a");
+        assert_eq!(ways.other("b", uuid(1)), None);
+        assert_eq!(ways.found("b", uuid(1)), first(&[]));
         assert_eq!(ways.found("a", uuid(1)), Place::Behind("b".into()));
     }
 
@@ -123,7 +121,6 @@ mod tests {
         ways.removed("b");
         assert!(!ways.lead_to(uuid(1)) && ways.lead_to(uuid(2)));
         ways.removed("a");
-        ways.failed("a");
         assert_eq!(ways.found("b", uuid(2)), first(&[]));
     }
 }

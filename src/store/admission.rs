@@ -1,7 +1,10 @@
-//! The tables `client` and `join_token`: which push clients may connect, and the tokens that admit them.
+//! The tables `client`, `join_token` and `revoked_client`: which push clients may connect, the tokens that
+//! admit them, and (`revoked`) who was revoked.
 //!
 //! Each call is a transaction of its own that is on the disk when it returns, also from another process
 //! such as `wigo token join`. So it does not go through the writer: who asks waits for the disk.
+
+mod revoked;
 
 use std::{
     path::{Path, PathBuf},
@@ -19,6 +22,9 @@ use super::{
     schema::{self, Found},
     trouble::Trouble,
 };
+
+pub(super) use self::revoked::REVOKED_COLUMNS;
+pub use self::revoked::{MAX_REVOKED, Revoked};
 
 /// In the order in which a [`Row`] is read.
 pub(super) const CLIENT_COLUMNS: &str = "uuid, key, name, since";
@@ -107,12 +113,8 @@ impl Admission {
 
     /// Lets a client connect, with this key and no other.
     pub fn bind_client(&self, uuid: Uuid, key: [u8; 32], name: &str) -> Result<(), StoreError> {
-        let now = Timestamp::now().as_millisecond();
         self.write("write the key of a push client to", |connection| {
-            let sql = "INSERT INTO client (uuid, key, name, since) VALUES (?1, ?2, ?3, ?4) \
-                       ON CONFLICT DO UPDATE SET name = excluded.name, key = excluded.key, \
-                       since = iif(key = excluded.key, since, excluded.since)";
-            connection.execute(sql, params![uuid.as_bytes(), key, name, now]).map(drop)
+            bind(connection, uuid, key, name)
         })
     }
 
@@ -153,25 +155,46 @@ impl Admission {
         if minted { Ok(()) } else { Err(StoreError::Admission { problem: problem() }) }
     }
 
-    /// Uses a token for a client of this group and host name. A use is taken only when it is good.
-    pub fn use_token(
+    /// Whether a token is good for a client of this group and host name. Takes no use of it.
+    pub fn look_at_token(
         &self,
         hash: [u8; 32],
         now: Timestamp,
         group: &str,
         host: &str,
     ) -> Result<TokenUse, StoreError> {
+        self.read("read a token from", |connection| verdict(connection, hash, now, group, host))
+    }
+
+    /// Uses a token for a client of this group and host name, which may connect from then on, with this
+    /// key. Nothing changes unless the token is good.
+    pub fn bind_by_token(
+        &self,
+        hash: [u8; 32],
+        now: Timestamp,
+        group: &str,
+        host: &str,
+        uuid: Uuid,
+        key: [u8; 32],
+    ) -> Result<TokenUse, StoreError> {
         self.write("use a token of", |connection| {
-            let sql = format!("SELECT {TOKEN_COLUMNS} FROM join_token WHERE hash = ?1");
-            let token = connection.query_row(&sql, [hash], |row| Ok(read_token(row))).optional()?;
-            let Some(token) = token.flatten() else { return Ok(TokenUse::Unknown) };
-            let verdict = token.verdict(now, group, host);
+            let verdict = verdict(connection, hash, now, group, host)?;
             if verdict == TokenUse::Good {
                 let sql = "UPDATE join_token SET uses_left = uses_left - 1, used = ?2 \
                            WHERE hash = ?1";
                 connection.execute(sql, params![hash, now.as_millisecond()])?;
+                bind(connection, uuid, key, host)?;
             }
             Ok(verdict)
+        })
+    }
+
+    /// Takes back what [`Admission::bind_by_token`] has changed.
+    pub fn unbind_by_token(&self, hash: [u8; 32], uuid: Uuid) -> Result<(), StoreError> {
+        self.write("give a token back to", |connection| {
+            connection.execute("DELETE FROM client WHERE uuid = ?1", [uuid.as_bytes()])?;
+            let sql = "UPDATE join_token SET uses_left = uses_left + 1 WHERE hash = ?1";
+            connection.execute(sql, [hash]).map(drop)
         })
     }
 
@@ -253,6 +276,26 @@ impl Admission {
 fn wait_for_lock(looks: i32) -> bool {
     thread::sleep(LOOK_AT_LOCK);
     looks < LOOKS_AT_LOCK
+}
+
+fn bind(connection: &Connection, uuid: Uuid, key: [u8; 32], name: &str) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO client (uuid, key, name, since) VALUES (?1, ?2, ?3, ?4) \
+               ON CONFLICT DO UPDATE SET name = excluded.name, key = excluded.key, \
+               since = iif(key = excluded.key, since, excluded.since)";
+    let now = Timestamp::now().as_millisecond();
+    connection.execute(sql, params![uuid.as_bytes(), key, name, now]).map(drop)
+}
+
+fn verdict(
+    connection: &Connection,
+    hash: [u8; 32],
+    now: Timestamp,
+    group: &str,
+    host: &str,
+) -> rusqlite::Result<TokenUse> {
+    let sql = format!("SELECT {TOKEN_COLUMNS} FROM join_token WHERE hash = ?1");
+    let token = connection.query_row(&sql, [hash], |row| Ok(read_token(row))).optional()?;
+    Ok(token.flatten().map_or(TokenUse::Unknown, |token| token.verdict(now, group, host)))
 }
 
 /// Removes the tokens that have been of no use for a day.

@@ -214,23 +214,40 @@ pub(super) fn knows_host(connection: &Connection, host: &str) -> rusqlite::Resul
     })
 }
 
-/// What happened to `host`, or to its `probe`, from `since` until before `until`.
+/// The host whose history is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    pub host: String,
+    /// The instances that may speak of it: its own and those above it. Others may use the same name.
+    pub origins: Vec<Uuid>,
+}
+
+impl Subject {
+    /// Its origins as a list for SQL.
+    fn origins(&self) -> String {
+        let literal = |origin: &Uuid| format!("x'{}'", origin.simple());
+        self.origins.iter().map(literal).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// What happened to `subject`, or to its `probe`, from `since` until before `until`.
 pub(super) fn timeline(
     connection: &Connection,
-    host: &str,
+    subject: &Subject,
     probe: Option<&str>,
     since: Timestamp,
     until: Timestamp,
 ) -> rusqlite::Result<Timeline> {
-    let probes_at_start = probes_before(connection, host, probe, since)?;
+    let probes_at_start = probes_before(connection, subject, probe, since)?;
     let sql = format!(
         "SELECT {COLUMNS} FROM journal WHERE host = ?1 AND at >= ?2 AND at < ?3 \
          AND (kind IN ({PRESENCE}) OR probe <> '' AND (?4 IS NULL OR probe = ?4)) \
-         ORDER BY at, id LIMIT {}",
+         AND origin IN ({}) ORDER BY at, id LIMIT {}",
+        subject.origins(),
         MAX_ROWS + 1
     );
     let values = vec![
-        Value::Text(host.into()),
+        Value::Text(subject.host.clone()),
         Value::Integer(since.as_millisecond()),
         Value::Integer(until.as_millisecond()),
         probe.map_or(Value::Null, |probe| Value::Text(probe.into())),
@@ -241,7 +258,7 @@ pub(super) fn timeline(
     Ok(Timeline {
         status_at_start: probes_at_start.values().copied().max(),
         probes_at_start,
-        stopped_at_start: stopped_before(connection, host, since)?,
+        stopped_at_start: stopped_before(connection, subject, since)?,
         changes,
         truncated,
     })
@@ -250,21 +267,26 @@ pub(super) fn timeline(
 /// The status of each probe just before `time`. Of entries with the same time the later id counts.
 fn probes_before(
     connection: &Connection,
-    host: &str,
+    subject: &Subject,
     probe: Option<&str>,
     time: Timestamp,
 ) -> rusqlite::Result<BTreeMap<ProbeName, Status>> {
+    // From the newest entry of each probe back to the first one that counts: nearly always the newest.
     let sql = format!(
-        "WITH latest AS (
-             SELECT probe AS name, max(at) AS at FROM journal
+        "WITH named AS (
+             SELECT DISTINCT probe AS name FROM journal
              WHERE host = ?1 AND at < ?2 AND probe <> '' AND (?3 IS NULL OR probe = ?3)
-             GROUP BY probe LIMIT {MAX_ROWS}
+             LIMIT {MAX_ROWS}
          )
-         SELECT name, now, max(id) FROM latest
-         JOIN journal ON host = ?1 AND probe = name AND journal.at = latest.at GROUP BY name"
+         SELECT name, (
+             SELECT now FROM journal
+             WHERE host = ?1 AND probe = name AND at < ?2 AND origin IN ({})
+             ORDER BY at DESC, id DESC LIMIT 1
+         ) FROM named",
+        subject.origins()
     );
     let mut statement = connection.prepare(&sql)?;
-    let mut rows = statement.query(params![host, time.as_millisecond(), probe])?;
+    let mut rows = statement.query(params![subject.host, time.as_millisecond(), probe])?;
     let mut statuses = BTreeMap::new();
     while let Some(row) = rows.next()? {
         let name = row.get_ref(0)?.as_str().ok().and_then(|name| ProbeName::parse(name).ok());
@@ -275,13 +297,18 @@ fn probes_before(
 }
 
 /// Whether nobody watched at that time.
-fn stopped_before(connection: &Connection, host: &str, time: Timestamp) -> rusqlite::Result<bool> {
+fn stopped_before(
+    connection: &Connection,
+    subject: &Subject,
+    time: Timestamp,
+) -> rusqlite::Result<bool> {
     let sql = format!(
         "SELECT kind IN ({UNWATCHED}) FROM journal WHERE host = ?1 AND probe = '' AND at < ?2 \
-         AND kind IN ({PRESENCE}) ORDER BY at DESC, id DESC LIMIT 1"
+         AND kind IN ({PRESENCE}) AND origin IN ({}) ORDER BY at DESC, id DESC LIMIT 1",
+        subject.origins()
     );
     let last: Option<bool> = connection
-        .query_row(&sql, params![host, time.as_millisecond()], |row| row.get(0))
+        .query_row(&sql, params![subject.host, time.as_millisecond()], |row| row.get(0))
         .optional()?;
     Ok(last == Some(true))
 }

@@ -41,8 +41,10 @@ use crate::{
     tree::Known,
 };
 
-pub use admission::{Admission, Client, MAX_TOKENS, Token, TokenUse, open_for_tokens};
-pub use journal::{Indexes, LogQuery, Timeline};
+pub use admission::{
+    Admission, Client, MAX_REVOKED, MAX_TOKENS, Revoked, Token, TokenUse, open_for_tokens,
+};
+pub use journal::{Indexes, LogQuery, Subject, Timeline};
 
 use shared::{Limits, Shared};
 use writer::Writer;
@@ -213,6 +215,11 @@ impl Store {
         self.handle.shared.health()
     }
 
+    /// Entries that are not on the disk yet, as a share of what can wait: at 1.0 the oldest are dropped.
+    pub fn pressure(&self) -> f64 {
+        self.handle.shared.pressure()
+    }
+
     /// The id up to which all entries are on the disk, as it grows. What was dropped counts as there.
     pub fn durable(&self) -> watch::Receiver<u64> {
         self.handle.shared.durable()
@@ -252,13 +259,13 @@ impl Store {
     /// What happened to a host, or to one of its probes, in a span of time. Blocks.
     pub fn timeline(
         &self,
-        host: &str,
+        subject: &Subject,
         probe: Option<&str>,
         since: Timestamp,
         until: Timestamp,
     ) -> Result<Timeline, StoreError> {
         self.handle.shared.ask("the history", |connection| {
-            journal::timeline(connection, host, probe, since, until)
+            journal::timeline(connection, subject, probe, since, until)
         })
     }
 

@@ -240,6 +240,14 @@ impl Queue {
         self.sum(|batch| batch.entries.len()) + self.in_flight
     }
 
+    /// How full it is with entries: 0.0 is empty, at 1.0 the oldest are dropped. Those that are just being
+    /// written count by their number.
+    pub fn pressure(&self) -> f64 {
+        let count = self.waiting() as f64 / self.bounds.entries as f64;
+        let bytes = self.sum(|batch| batch.entry_bytes) as f64 / self.bounds.entry_bytes as f64;
+        count.max(bytes).min(1.0)
+    }
+
     /// A mark for all that was handed in so far.
     pub fn handed(&self) -> u64 {
         self.handed
@@ -325,4 +333,44 @@ fn weight_of_known(known: &Known) -> usize {
     let labels = known.labels.iter().map(|(key, value)| key.len() + value.len() + LABEL_BYTES);
     let texts = known.version.len() + known.name.len() + known.group.len();
     size_of::<(Uuid, Known)>() + texts + labels.sum::<usize>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::{Kind, Transition};
+
+    fn entry(id: u64, bytes: usize) -> Changes {
+        let transition = Transition {
+            kind: Kind::AgentStarted,
+            at: jiff::Timestamp::UNIX_EPOCH,
+            group: String::new(),
+            host: String::new(),
+            probe: None,
+            was: None,
+            now: None,
+            message: "x".repeat(bytes),
+        };
+        let learned = jiff::Timestamp::UNIX_EPOCH;
+        let entry = Entry { id, origin: Uuid::nil(), origin_id: id, learned, transition };
+        Changes { entries: vec![entry], ..Changes::default() }
+    }
+
+    #[test]
+    fn pressure_is_that_of_the_bound_that_is_nearer() {
+        let bounds =
+            Bounds { entries: 4, entry_bytes: 1 << 20, results: 10, state_bytes: 1 << 20 };
+        let mut queue = Queue::new(bounds);
+        assert_eq!(queue.pressure(), 0.0);
+        queue.record(entry(1, 0));
+        assert_eq!(queue.pressure(), 0.25);
+        queue.record(entry(2, 1 << 19));
+        assert!(queue.pressure() >= 0.5);
+        queue.record(entry(3, 1 << 18));
+        assert!(queue.pressure() > 0.75);
+        let batch = queue.take();
+        assert!(queue.pressure() > 0.5, "what is being written counts until it is");
+        queue.written(&batch);
+        assert_eq!(queue.pressure(), 0.0);
+    }
 }

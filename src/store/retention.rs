@@ -3,8 +3,13 @@
 //! The newest entry of a probe stays, however old: a probe whose status has not changed for longer than
 //! entries are kept still has that status. So does the newest entry that says whether the host is
 //! watched. Of a host that left for good nothing stays.
+//!
+//! A name is not a host: others may use it. So entries count for each other only if they are of one
+//! origin. That a host left is said by the one above it, so it is believed of us, and of anybody about
+//! an instance that is not below us any more.
 
 use rusqlite::{Connection, OptionalExtension, params};
+use uuid::Uuid;
 
 use super::journal::PRESENCE;
 
@@ -22,12 +27,13 @@ pub(super) struct Purged {
 }
 
 /// Looks at no more than `step` entries that were learned before `cutoff` (Unix milliseconds), those
-/// after `from` in order, and deletes those that nothing needs.
+/// after `from` in order, and deletes those that nothing needs. `me`: the uuid of this instance.
 pub(super) fn purge(
     connection: &Connection,
     cutoff: i64,
     from: Place,
     step: usize,
+    me: Uuid,
 ) -> rusqlite::Result<Purged> {
     let sql = "SELECT learned, id FROM journal INDEXED BY journal_learned \
                WHERE (learned, id) > (?1, ?2) AND learned < ?3 ORDER BY learned, id \
@@ -39,7 +45,13 @@ pub(super) fn purge(
         })
         .optional()?;
     let end = next.unwrap_or((cutoff, i64::MIN));
-    let deleted = connection.prepare_cached(&delete())?.execute([from.0, from.1, end.0, end.1])?;
+    let deleted = connection.prepare_cached(&delete())?.execute(params![
+        from.0,
+        from.1,
+        end.0,
+        end.1,
+        me.as_bytes()
+    ])?;
     Ok(Purged { deleted, next })
 }
 
@@ -49,6 +61,15 @@ pub(super) fn purge(
 fn delete() -> String {
     let later = "new.host = old.host AND (new.at, new.id) > (old.at, old.id)";
     let other = "other.host = old.host AND other.id <> old.id";
+    // That the instance `about` has left. We are in no table of those below us.
+    let believed = |said_by: &str, about: &str| {
+        format!(
+            "({said_by} IN ({about}, ?5)
+              OR {about} <> ?5 AND {about} NOT IN (SELECT uuid FROM instance))"
+        )
+    };
+    let (of_this, of_other) =
+        (believed("new.origin", "old.origin"), believed("old.origin", "other.origin"));
     format!(
         "DELETE FROM journal WHERE id IN (
             SELECT id FROM journal AS old INDEXED BY journal_learned
@@ -63,10 +84,10 @@ fn delete() -> String {
                     AND other.origin = old.origin)
                 WHEN kind = 'instance_gone' THEN NOT EXISTS (
                     SELECT 1 FROM journal AS other WHERE {other}
-                    AND (other.at, other.id) < (old.at, old.id))
+                    AND (other.at, other.id) < (old.at, old.id) AND {of_other})
                 ELSE EXISTS (
                     SELECT 1 FROM journal AS new WHERE {later} AND new.probe = ''
-                    AND new.kind = 'instance_gone')
+                    AND new.kind = 'instance_gone' AND {of_this})
             END
         )"
     )

@@ -96,6 +96,7 @@ pub(super) fn carry_over(broken: &Path, into: &mut Connection) -> Saved {
     // Not how far the journals of others are known: entries may be missing, and are told again this way.
     for (table, columns) in [
         ("client", admission::CLIENT_COLUMNS),
+        ("revoked_client", admission::REVOKED_COLUMNS),
         ("join_token", admission::TOKEN_COLUMNS),
         ("instance", instances::COLUMNS),
         ("last_result", results::COLUMNS),

@@ -95,6 +95,13 @@ const STEPS: [&str; 3] = [
         since INTEGER NOT NULL          -- Unix milliseconds; when the key was bound
     ) STRICT;
 
+    -- The push clients that were revoked: only an operator lets them in again.
+    CREATE TABLE revoked_client (
+        uuid BLOB    PRIMARY KEY,
+        key  BLOB,                      -- SHA-256 of the public key it had, if it had one
+        at   INTEGER NOT NULL           -- Unix milliseconds
+    ) STRICT;
+
     -- Tokens with which a push client is admitted without an operator. The secret itself is nowhere.
     CREATE TABLE join_token (
         hash      BLOB    PRIMARY KEY,  -- SHA-256 of the secret

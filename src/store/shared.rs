@@ -182,6 +182,10 @@ impl Shared {
         }
     }
 
+    pub fn pressure(&self) -> f64 {
+        self.lock().queue.pressure()
+    }
+
     pub fn durable(&self) -> watch::Receiver<u64> {
         self.durable.subscribe()
     }

@@ -69,6 +69,11 @@ fn entry(id: u64, now: u16) -> Entry {
     }
 }
 
+/// A host of which this instance and [`OTHER`] may speak.
+fn host(name: &str) -> Subject {
+    Subject { host: name.into(), origins: vec![ORIGIN, OTHER] }
+}
+
 fn entries(ids: std::ops::RangeInclusive<u64>) -> Vec<Entry> {
     ids.map(|id| entry(id, 300)).collect()
 }
@@ -345,7 +350,7 @@ fn no_answer_is_longer_than_the_limit() {
     store.flush().unwrap();
     let entries = ids(&store, &LogQuery { limit: usize::MAX, ..all() });
     assert_eq!((entries.len(), entries[0]), (MAX_ROWS, count));
-    let timeline = store.timeline("a", None, time(0), Timestamp::MAX).unwrap();
+    let timeline = store.timeline(&host("a"), None, time(0), Timestamp::MAX).unwrap();
     assert_eq!((timeline.changes.len(), timeline.truncated), (MAX_ROWS, true));
     assert_eq!(timeline.changes[0].id, 1);
 }
@@ -396,22 +401,22 @@ fn a_timeline_knows_how_it_began() {
     ]);
     store.flush().unwrap();
 
-    let host = store.timeline("a", None, time(10), time(20)).unwrap();
-    assert_eq!(host.status_at_start, Some(Status::WARN));
-    let names: Vec<_> = host.probes_at_start.keys().map(ProbeName::as_str).collect();
+    let whole = store.timeline(&host("a"), None, time(10), time(20)).unwrap();
+    assert_eq!(whole.status_at_start, Some(Status::WARN));
+    let names: Vec<_> = whole.probes_at_start.keys().map(ProbeName::as_str).collect();
     assert_eq!(names, ["disk", "load"]);
     let changed = |timeline: &Timeline| timeline.changes.iter().map(|e| e.id).collect::<Vec<_>>();
-    assert_eq!(changed(&host), [11, 12]);
-    assert!(!host.stopped_at_start && !host.truncated);
+    assert_eq!(changed(&whole), [11, 12]);
+    assert!(!whole.stopped_at_start && !whole.truncated);
 
-    let probe = store.timeline("a", Some("load"), time(14), time(30)).unwrap();
+    let probe = store.timeline(&host("a"), Some("load"), time(14), time(30)).unwrap();
     assert_eq!(probe.status_at_start, Some(Status::WARN));
     assert_eq!(changed(&probe), [13]);
     assert!(probe.stopped_at_start);
 
-    let gone = store.timeline("a", Some("temp"), time(10), time(30)).unwrap();
+    let gone = store.timeline(&host("a"), Some("temp"), time(10), time(30)).unwrap();
     assert_eq!(gone.status_at_start, None);
-    let unknown = store.timeline("nobody", None, time(0), time(30)).unwrap();
+    let unknown = store.timeline(&host("nobody"), None, time(0), time(30)).unwrap();
     assert_eq!(unknown, Timeline::default());
 }
 
@@ -442,12 +447,47 @@ fn a_timeline_knows_when_nobody_watched() {
     elsewhere.transition.host = "b".into();
     store.append(vec![elsewhere]);
     store.flush().unwrap();
-    let unwatched =
-        |second| store.timeline("a", None, time(second), time(second)).unwrap().stopped_at_start;
+    let unwatched = |second| {
+        store.timeline(&host("a"), None, time(second), time(second)).unwrap().stopped_at_start
+    };
     let seen: Vec<i64> = (1..=10).filter(|second| unwatched(*second)).collect();
     assert_eq!(seen, [3, 4, 6, 8]);
-    let timeline = store.timeline("a", Some("load"), time(0), time(10)).unwrap();
+    let timeline = store.timeline(&host("a"), Some("load"), time(0), time(10)).unwrap();
     let seconds: Vec<i64> =
         timeline.changes.iter().map(|entry| entry.transition.at.as_second()).collect();
     assert_eq!(seconds, [1, 2, 4, 5, 6, 7, 8]);
+}
+
+#[test]
+fn a_timeline_is_not_written_by_others_who_use_the_name() {
+    let folder = TempDir::new().unwrap();
+    let store = open(folder.path()).store;
+    let liar = Uuid::from_u128(66);
+    let about = |id, second, kind, now: u16, origin| {
+        let mut entry = Entry { origin, ..entry(id, now) };
+        (entry.transition.at, entry.transition.kind) = (time(second), kind);
+        if kind != Kind::ProbeChanged {
+            entry.transition.probe = None;
+        }
+        entry
+    };
+    store.append(vec![
+        about(1, 1, Kind::ProbeChanged, 300, OTHER),
+        about(2, 2, Kind::ProbeChanged, 100, liar),
+        about(3, 3, Kind::InstanceGone, 100, liar),
+        about(4, 12, Kind::AgentStopped, 100, liar),
+        about(5, 13, Kind::ProbeChanged, 100, liar),
+        // By us, for one that tells nothing itself.
+        about(6, 14, Kind::ProbeChanged, 100, ORIGIN),
+        about(7, 15, Kind::InstanceDown, 100, ORIGIN),
+    ]);
+    store.flush().unwrap();
+    let timeline = store.timeline(&host("a"), None, time(10), time(20)).unwrap();
+    assert_eq!(timeline.status_at_start, Status::new(300));
+    assert!(!timeline.stopped_at_start);
+    let ids: Vec<u64> = timeline.changes.iter().map(|entry| entry.id).collect();
+    assert_eq!(ids, [6, 7]);
+    let of_nobody = Subject { origins: vec![], ..host("a") };
+    let nothing = store.timeline(&of_nobody, None, time(0), time(20)).unwrap();
+    assert_eq!(nothing, Timeline::default());
 }

@@ -329,9 +329,14 @@ impl Writer {
                 .map_err(|error| database.trouble("delete old tokens from", &error))?;
         }
         let cutoff = self.cutoff(keep_days);
-        let Purged { deleted, next } =
-            retention::purge(&database.connection, cutoff, self.purged_to, step)
-                .map_err(|error| database.trouble("delete old entries from", &error))?;
+        let Purged { deleted, next } = retention::purge(
+            &database.connection,
+            cutoff,
+            self.purged_to,
+            step,
+            self.shared.origin,
+        )
+        .map_err(|error| database.trouble("delete old entries from", &error))?;
         self.purged = next.is_none().then(|| (Instant::now(), keep_days));
         self.purged_to = next.unwrap_or(retention::BEGINNING);
         Ok(deleted)

@@ -85,7 +85,12 @@ fn a_client_waits_is_allowed_pushes_and_is_revoked() {
     let allow = format!("/api/authority/hosts/{uuid}/allow");
     let reply = post(&master, &allow, &[]);
     assert_eq!(reply.status, 403, "{}", reply.text());
-    let reply = post(&master, &allow, &[MARK]);
+    let other = format!("{allow}?key={}", "0".repeat(64));
+    let reply = post(&master, &other, &[MARK]);
+    assert_eq!(reply.status, 409, "{}", reply.text());
+    let reply = post(&master, &format!("{allow}?key=nonsense"), &[MARK]);
+    assert_eq!(reply.status, 400, "{}", reply.text());
+    let reply = post(&master, &format!("{allow}?key={fingerprint}"), &[MARK]);
     assert_eq!((reply.status, reply.text().as_str()), (200, "OK"));
     wait_until("the client reports", || {
         let reply = master.get("/api/hosts/pusher");

@@ -51,11 +51,14 @@ async fn prove(meeting: &Meeting, papers: &Papers, says: Uuid, honest: bool) -> 
     let mut stream = meeting.tcp().await;
     let version = greeting::greet(&mut stream).await.unwrap();
     let ours = [7; 32];
-    send(&mut stream, &Opening { nonce: ours }).await.unwrap();
+    send(&mut stream, &Opening { uuid: says, nonce: ours }).await.unwrap();
     let met: Introduction = receive(&mut stream, LIMIT).await.unwrap();
     // A proof for another connection, as somebody would have who listened to one.
     let theirs = if honest { met.nonce } else { [9; 32] };
-    let signed = challenge(Role::Client, says, met.uuid, &ours, &theirs, version);
+    let shown = met.certificate.unwrap().into();
+    let authority = wigo::trust::Fingerprint::of_certificate(&shown);
+    let authority = authority.as_bytes();
+    let signed = challenge(Role::Client, says, met.uuid, authority, &ours, &theirs, version);
     let chain = papers.certificate.chain.iter().map(|one| one.to_vec()).collect();
     let identity = Some(PlainIdentity { chain, proof: papers.key.sign(&signed) });
     send(&mut stream, &Hello::Report(Login { identity, ..login(says) })).await.unwrap();

@@ -161,7 +161,9 @@ impl Past for OnDisk {
 }
 
 impl Pressure for OnDisk {
-    fn waiting(&self) -> usize {
-        self.0.state.lock().unwrap().waiting.iter().map(|changes| changes.entries.len()).sum()
+    fn waiting(&self) -> f64 {
+        let state = self.0.state.lock().unwrap();
+        let entries: usize = state.waiting.iter().map(|changes| changes.entries.len()).sum();
+        entries as f64 / wigo::store::MAX_WAITING_ENTRIES as f64
     }
 }

@@ -25,8 +25,8 @@ use world::{Shape, Weather, World};
 /// How long things happen in one simulation.
 const TIME: Duration = Duration::from_secs(180);
 /// Simulations of each shape, unless more are asked for.
-const STORMS: u64 = 40;
-const CALMS: u64 = 8;
+const STORMS: u64 = 25;
+const CALMS: u64 = 5;
 /// Simulations of one test that run at the same time.
 const THREADS: usize = 2;
 

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::{Object, Scalar, date, text, wire};
 use crate::{
-    json::Json,
+    json::{self, Json},
     status::Status,
     tree::{MAX_NAME_BYTES, Probe, ProbeName, ProbeResult},
 };
@@ -22,6 +22,8 @@ const MAX_DETAIL: usize = 64 << 10;
 const MAX_METRICS: usize = 1_000;
 /// Longest list of metrics that is kept, in bytes of JSON.
 const MAX_METRICS_BYTES: usize = 256 << 10;
+/// Deepest nesting of JSON that is kept: what is deeper could not be told to a master.
+const MAX_NESTING: usize = 32;
 /// How much of what is too big is shown, in bytes: even if each has to be escaped it is a small detail.
 const SHOWN_OF_TOO_BIG: usize = 1 << 10;
 
@@ -116,22 +118,26 @@ fn whole<T: TryFrom<i64> + Default>(value: &Scalar) -> T {
     value.number().and_then(|number| T::try_from(number).ok()).unwrap_or_default()
 }
 
-/// Any JSON as long as it is not too big; else its beginning as text.
+/// Any JSON as long as it is not too big or too deep; else its beginning as text.
 fn any(value: Option<&RawValue>) -> Json {
     let Some(value) = value.map(RawValue::get) else { return Json::null() };
-    if value.len() > MAX_DETAIL {
-        let start = text::line(value, SHOWN_OF_TOO_BIG);
-        let size = value.len();
-        let text = format!("too big ({size} bytes, at most {MAX_DETAIL}); it began: {start}");
-        return Json::string(&text);
-    }
-    Json::parse(value).unwrap_or_default()
+    let size = value.len();
+    let why = match () {
+        () if is_too_deep(value) => format!("nested too deep (at most {MAX_NESTING} levels)"),
+        () if size > MAX_DETAIL => format!("too big ({size} bytes, at most {MAX_DETAIL})"),
+        () => return Json::parse(value).unwrap_or_default(),
+    };
+    Json::string(&format!("{why}; it began: {}", text::line(value, SHOWN_OF_TOO_BIG)))
+}
+
+fn is_too_deep(value: &str) -> bool {
+    json::nesting(value) > MAX_NESTING
 }
 
 /// A list of metrics, as many as fit.
 fn metrics(value: Option<&RawValue>) -> Json {
     let Some(text) = value.map(RawValue::get) else { return Json::null() };
-    if text.len() <= MAX_DETAIL {
+    if text.len() <= MAX_DETAIL || is_too_deep(text) {
         return any(value);
     }
     let Ok(list) = serde_json::from_str::<Vec<&RawValue>>(text) else { return any(value) };

@@ -296,6 +296,30 @@ fn everything_is_bounded() {
     assert_eq!(result.metrics.to_value().as_array().unwrap().len(), 1_000);
 }
 
+#[test]
+fn json_that_could_not_be_told_to_a_master_is_replaced_by_a_text() {
+    let deep = |levels| {
+        let text = format!("{}7{}", "[".repeat(levels), "]".repeat(levels));
+        serde_json::from_str::<Value>(&text).unwrap()
+    };
+    for (levels, stays) in [(32, true), (33, false)] {
+        let json = deep(levels);
+        let many = vec![json!("x".repeat(10_000)); 7];
+        let big = Value::from([many, vec![deep(levels - 1)]].concat());
+        for metrics in [&json, &big] {
+            let probe = probe(json!({"p": {"Status": 100, "Message": "m", "Value": json,
+                "Metrics": metrics, "Detail": json}}));
+            let result = &probe.result;
+            assert_eq!((result.status, &*result.message), (Status::OK, "m"));
+            for kept in [&result.value, &result.metrics, &result.detail] {
+                let says = kept.as_str().starts_with("\"nested too deep (at most 32 levels)");
+                assert_eq!(!says, stays, "{levels}: {kept:?}");
+                assert!(crate::json::nesting(kept.as_str()) <= 32);
+            }
+        }
+    }
+}
+
 /// Any JSON, with the names that mean something now and then.
 fn any_json() -> impl Strategy<Value = Value> {
     let key = prop_oneof![

@@ -4,7 +4,7 @@
 //! stays where it is.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     io::{self, Read as _},
     mem,
@@ -34,6 +34,8 @@ pub struct AllowedFile {
     applied: Option<Stamp>,
     /// Its state at the last look.
     seen: Option<Stamp>,
+    /// Who was removed by us and is in the file still.
+    unwritten: BTreeSet<Uuid>,
 }
 
 enum Line {
@@ -54,7 +56,13 @@ impl AllowedFile {
     pub fn open(path: &Path) -> io::Result<AllowedFile> {
         let applied = stamp(path)?;
         let lines = applied.map_or(Ok(Vec::new()), |_| read(path))?;
-        Ok(AllowedFile { path: path.into(), lines, applied, seen: applied })
+        Ok(AllowedFile {
+            path: path.into(),
+            lines,
+            applied,
+            seen: applied,
+            unwritten: BTreeSet::new(),
+        })
     }
 
     /// Whether the file was there when it was last read or written.
@@ -89,18 +97,20 @@ impl AllowedFile {
             return Err(io::Error::new(io::ErrorKind::NotFound, gone));
         }
         self.lines = read(&self.path)?;
+        let is_removed = |line: &Line| matches!(line, Line::Client { uuid, .. } if self.unwritten.contains(uuid));
+        if self.lines.iter().any(is_removed) {
+            self.lines.retain(|line| !is_removed(line));
+            if let Err(error) = self.write() {
+                tracing::error!("`{}` cannot be written: {error}", self.path.display());
+            }
+        }
         Ok(true)
     }
 
-    /// Takes over what somebody else has changed, before we write the file ourselves.
-    pub fn catch_up(&mut self) -> io::Result<bool> {
-        let found = stamp(&self.path)?;
-        if found == self.applied || found.is_none_or(|Stamp(_, size, _)| size == 0) {
-            return Ok(false);
-        }
-        self.lines = read(&self.path)?;
-        (self.applied, self.seen) = (found, found);
-        Ok(true)
+    /// Whether the file is as we know it. If not somebody is editing it, and it is not to be written until
+    /// [`AllowedFile::look`] has taken the edit over.
+    pub fn is_as_known(&self) -> io::Result<bool> {
+        Ok(stamp(&self.path)? == self.applied)
     }
 
     /// Adds a client and writes the file.
@@ -109,12 +119,18 @@ impl AllowedFile {
         self.write().inspect_err(|_| drop(self.lines.pop()))
     }
 
-    /// Removes a client and writes the file. If that fails the client is in the file still, though not in
-    /// [`AllowedFile::clients`].
+    /// Removes a client and writes the file, or leaves that to the next look if somebody is editing it. If
+    /// that fails the client is in the file still, though not in [`AllowedFile::clients`].
     pub fn remove(&mut self, uuid: Uuid) -> io::Result<()> {
-        let before = self.lines.len();
-        self.lines.retain(|line| !matches!(line, Line::Client { uuid: held, .. } if *held == uuid));
-        if self.lines.len() == before { Ok(()) } else { self.write() }
+        let is_it = |line: &Line| matches!(line, Line::Client { uuid: held, .. } if *held == uuid);
+        if self.lines.iter().any(is_it) {
+            self.lines.retain(|line| !is_it(line));
+            self.unwritten.insert(uuid);
+        }
+        match self.unwritten.is_empty() || !self.is_as_known()? {
+            true => Ok(()),
+            false => self.write(),
+        }
     }
 
     fn write(&mut self) -> io::Result<()> {
@@ -136,6 +152,7 @@ impl AllowedFile {
         trust::write(&path, &text, Readers::Owner, Existing::Replace)?;
         self.applied = stamp(&self.path)?;
         self.seen = self.applied;
+        self.unwritten.clear();
         Ok(())
     }
 }

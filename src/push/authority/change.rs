@@ -1,7 +1,8 @@
 //! The allowed list changes: by an operator's word, or because somebody has edited the file.
 
-use std::{collections::HashMap, io, mem, path::PathBuf, sync::MutexGuard};
+use std::{collections::HashMap, io, mem, sync::MutexGuard};
 
+use jiff::Timestamp;
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -21,21 +22,24 @@ pub enum CannotChange {
     #[error("cannot admit the client: {0}")]
     Admit(Refusal),
     #[error(
-        "the client is revoked, and it will be allowed again after a restart, since `{}` cannot be \
-         written: {source}; remove its line by hand",
-        path.display()
+        "the client {uuid} that waits has the key {key}, not the one that was looked at: list the clients \
+         again, and compare"
     )]
-    Unwritten { path: PathBuf, source: io::Error },
+    OtherKey { uuid: Uuid, key: Fingerprint },
+    #[error("the client is revoked, but that may not outlast this process: {0}")]
+    Unwritten(String),
 }
 
 impl Authority {
     /// [`Authority::allow`], here and now. Blocks.
-    pub(super) fn allow_now(&self, uuid: Uuid) -> Result<String, CannotChange> {
+    pub(super) fn allow_now(
+        &self,
+        uuid: Uuid,
+        seen: Option<Fingerprint>,
+    ) -> Result<String, CannotChange> {
         let mut file = self.file();
-        self.catch_up(&mut file);
-        if let Err(refusal) = self.know_keys(&file) {
-            return Err(CannotChange::Admit(refusal));
-        }
+        self.catch_up(&file).map_err(CannotChange::Admit)?;
+        self.know_keys(&file).map_err(CannotChange::Admit)?;
         let waits = self.state().waiting.get(uuid).map(|client| {
             let request = EnrolRequest {
                 uuid,
@@ -49,15 +53,49 @@ impl Authority {
             (request, client.key)
         });
         let (request, key) = waits.ok_or(CannotChange::NotWaiting(uuid))?;
-        self.add(&mut file, &request, key, "by an operator").map_err(CannotChange::Admit)?;
+        if seen.is_some_and(|seen| seen != key) {
+            return Err(CannotChange::OtherKey { uuid, key });
+        }
+        let how = "by an operator";
+        self.add(&mut file, &request, key, None, how).map_err(CannotChange::Admit)?;
+        self.forgive(uuid, key);
         Ok(request.host)
     }
 
     /// [`Authority::revoke`], here and now. Blocks.
     pub(super) fn revoke_now(&self, uuid: Uuid) -> Result<(), CannotChange> {
+        self.strike(uuid, "by an operator");
         let mut file = self.file();
-        self.catch_up(&mut file);
-        let waited = self.state().waiting.take(uuid);
+        // Once more, for what was decided while we waited.
+        self.strike(uuid, "by an operator");
+        let mut problems = Vec::new();
+        if let Err(error) = file.remove(uuid) {
+            let path = self.path.display();
+            problems.push(format!("`{path}` cannot be written: {error}; remove its line by hand"));
+        }
+        if let Err(error) = self.write_revoked(uuid) {
+            problems.push(error.to_string());
+        }
+        if problems.is_empty() {
+            return Ok(());
+        }
+        let error = CannotChange::Unwritten(problems.join("; "));
+        tracing::error!("{uuid}: {error}");
+        Err(error)
+    }
+
+    /// The part of a revocation that does not wait for the disk: the client is in no list any more, its
+    /// connections are closed and its part of the tree goes.
+    pub(super) fn strike(&self, uuid: Uuid, how: &str) {
+        let (waited, name, key) = {
+            let mut state = self.state();
+            let (waited, name) = (state.waiting.take(uuid), state.allowed.remove(&uuid));
+            let key = state.keys.as_mut().and_then(|keys| keys.remove(&uuid));
+            if name.is_some() || key.is_some() {
+                state.revoked.remember(uuid, key, Timestamp::now());
+            }
+            (waited, name, key)
+        };
         if let Some((client, decision)) = waited {
             let why = "an operator has refused this client";
             let _ = decision.send(Decision::Refused(Refusal::last(why)));
@@ -65,11 +103,26 @@ impl Authority {
             let message = format!("{} removed from the waiting list {about}", client.host);
             self.note(Kind::ClientRevoked, message);
         }
-        // From here on it is not let in any more; it is told when that survives a restart.
-        let name = self.state().allowed.remove(&uuid);
-        let written = file.remove(uuid);
-        self.expel(uuid, name, "by an operator");
-        written.map_err(|source| CannotChange::Unwritten { path: self.path.clone(), source })
+        if let Some(name) = name {
+            self.expel(uuid, &name, key, how);
+        }
+    }
+
+    /// Lets an operator's word outweigh an earlier revocation. What the disk does not forget does no harm
+    /// as long as the client keeps its key.
+    fn forgive(&self, uuid: Uuid, key: Fingerprint) {
+        if self.state().revoked.forgive(uuid, key)
+            && let Err(error) = self.store.forgive_client(uuid, *key.as_bytes())
+        {
+            let error = anyhow::Error::from(error);
+            tracing::warn!("that the client {uuid} was revoked once stays written: {error:#}");
+        }
+    }
+
+    /// Writes down that a client was revoked, if it was, and that its key is no use any more.
+    fn write_revoked(&self, uuid: Uuid) -> Result<(), StoreError> {
+        let revoked = self.state().revoked.record(uuid);
+        revoked.map_or(Ok(()), |revoked| self.store.revoke_client(&revoked))
     }
 
     /// Looks whether somebody has edited the file. Blocks.
@@ -81,10 +134,15 @@ impl Authority {
         let _ = self.load_keys(&file);
     }
 
-    /// Takes over what somebody has edited, before we decide or write.
-    pub(super) fn catch_up(&self, file: &mut MutexGuard<'_, AllowedFile>) {
-        let caught_up = file.catch_up();
-        self.follow(file, caught_up);
+    /// Makes sure that nobody edits the file while we decide, or write it.
+    pub(super) fn catch_up(&self, file: &MutexGuard<'_, AllowedFile>) -> Result<(), Refusal> {
+        match file.is_as_known() {
+            Ok(false) => Err(Refusal::retry(
+                "somebody is editing the allowed clients of the push server; try again in a few seconds",
+            )),
+            // What cannot be looked at cannot be written either.
+            Ok(true) | Err(_) => Ok(()),
+        }
     }
 
     /// Follows the file after a look at it.
@@ -103,11 +161,20 @@ impl Authority {
 
     fn follow_edit(&self, file: &MutexGuard<'_, AllowedFile>) {
         let now = file.clients();
-        let before = mem::replace(&mut self.state().allowed, now.clone());
-        for (uuid, name) in &before {
-            if !now.contains_key(uuid) {
-                self.expel(*uuid, Some(name.clone()), "in its file");
-            }
+        let mut state = self.state();
+        let before = mem::replace(&mut state.allowed, now.clone());
+        let mut gone = Vec::new();
+        for (uuid, name) in before.iter().filter(|(uuid, _)| !now.contains_key(uuid)) {
+            let key = state.keys.as_mut().and_then(|keys| keys.remove(uuid));
+            state.revoked.remember(*uuid, key, Timestamp::now());
+            gone.push((*uuid, name, key));
+        }
+        drop(state);
+        for (uuid, name, key) in &gone {
+            self.expel(*uuid, name, *key, "in its file");
+        }
+        for (uuid, ..) in gone {
+            self.log_revoked(uuid);
         }
         for (uuid, name) in now {
             if !before.contains_key(&uuid) {
@@ -119,9 +186,24 @@ impl Authority {
         }
     }
 
+    /// [`Authority::write_revoked`], where there is nobody to tell but the log.
+    fn log_revoked(&self, uuid: Uuid) {
+        if let Err(error) = self.write_revoked(uuid) {
+            let error = anyhow::Error::from(error);
+            tracing::error!("that client {uuid} is revoked is not written down: {error:#}");
+        }
+    }
+
     /// A client that waits, and that somebody has written into the file.
     fn grant_waiting(&self, uuid: Uuid) {
-        let Some((client, decision)) = self.state().waiting.take(uuid) else { return };
+        let waited = {
+            let mut state = self.state();
+            let key = state.waiting.get(uuid).map(|client| client.key);
+            // Who was revoked needs more than a line.
+            let is_new = key.is_some_and(|key| state.revoked.since(uuid, key).is_none());
+            if is_new { state.waiting.take(uuid) } else { None }
+        };
+        let Some((client, decision)) = waited else { return };
         let granted = self.sign(uuid, &client.csr).and_then(|signed| {
             self.bind(uuid, client.key, &client.host)?;
             let about = particulars(uuid, Some(client.address), Some(client.key));
@@ -134,20 +216,16 @@ impl Authority {
         });
     }
 
-    /// Takes everything else from a client that is not in the allowed list any more; `name` is what it was
-    /// called there, if it was.
-    fn expel(&self, uuid: Uuid, name: Option<String>, how: &str) {
-        let key = self.state().key(uuid);
-        self.unbind(uuid);
-        if let Some(name) = name {
-            // Nobody may be listening.
-            let _ = self.revoked.send(uuid);
-            let about = particulars(uuid, None, key);
-            let message = format!("{name} removed from the allowed list {how} {about}");
-            self.note(Kind::ClientRevoked, message);
-            let why = "revoked: it is not a push client any more".to_owned();
-            self.hub.handle(Event::Forgotten { uuid, why });
-        }
+    /// Closes the connections of a client that is not in the allowed list any more, removes its part of the
+    /// tree and says so. `name` and `key` are what it had there.
+    fn expel(&self, uuid: Uuid, name: &str, key: Option<Fingerprint>, how: &str) {
+        // Nobody may be listening.
+        let _ = self.revoked.send(uuid);
+        let about = particulars(uuid, None, key);
+        let message = format!("{name} removed from the allowed list {how} {about}");
+        self.note(Kind::ClientRevoked, message);
+        let why = "revoked: it is not a push client any more".to_owned();
+        self.hub.handle(Event::Forgotten { uuid, why });
     }
 
     /// Reads which client has which key, if that was not possible yet.
@@ -163,16 +241,27 @@ impl Authority {
         if self.state().keys.is_some() {
             return Ok(());
         }
-        let clients = self.store.clients()?;
+        let (clients, revoked) = (self.store.clients()?, self.store.revoked()?);
         let mut keys: HashMap<_, _> = clients
             .into_iter()
             .map(|client| (client.uuid, Fingerprint::from(client.key)))
             .collect();
-        let gone: Vec<Uuid> = keys.keys().copied().filter(|uuid| !self.is_allowed(*uuid)).collect();
+        let mut state = self.state();
+        state.revoked.load(revoked);
+        let is_gone = |uuid: &Uuid| !state.allowed.contains_key(uuid);
+        let gone: Vec<(Uuid, Fingerprint)> = keys
+            .iter()
+            .map(|(uuid, key)| (*uuid, *key))
+            .filter(|(uuid, _)| is_gone(uuid))
+            .collect();
         if file.exists() {
-            keys.retain(|uuid, _| self.is_allowed(*uuid));
+            keys.retain(|uuid, _| state.allowed.contains_key(uuid));
+            for (uuid, key) in &gone {
+                state.revoked.remember(*uuid, Some(*key), Timestamp::now());
+            }
         }
-        self.state().keys = Some(keys);
+        state.keys = Some(keys);
+        drop(state);
         if !file.exists() && !gone.is_empty() {
             tracing::error!(
                 "`{}` is missing, so {} push clients that had enrolled are not allowed any more: \
@@ -182,9 +271,9 @@ impl Authority {
             );
             return Ok(());
         }
-        for uuid in gone {
+        for (uuid, _) in gone {
             // Removed from the file while nobody was looking.
-            self.unbind(uuid);
+            self.log_revoked(uuid);
             let why = "revoked: it is not in the allowed list any more".to_owned();
             self.hub.handle(Event::Forgotten { uuid, why });
         }

@@ -21,7 +21,8 @@ use crate::{
 /// How a join token was answered.
 enum Ticket {
     None,
-    Good,
+    /// The hash of the token.
+    Good([u8; 32]),
     /// Why not, for the operator who has to decide instead.
     Bad(&'static str),
 }
@@ -52,27 +53,29 @@ impl Authority {
             )));
         }
         let mut file = self.file();
-        self.catch_up(&mut file);
+        self.catch_up(&file)?;
         self.know_keys(&file)?;
-        let (is_allowed, bound) = {
+        let (is_allowed, bound, revoked) = {
             let state = self.state();
-            (state.allowed.contains_key(&uuid), state.key(uuid))
+            (state.allowed.contains_key(&uuid), state.key(uuid), state.revoked.since(uuid, key))
         };
-        if is_allowed {
+        if is_allowed && (bound.is_some() || revoked.is_none()) {
             return self.enrol_allowed(&request, key, bound).map(Enrolment::Granted);
         }
-        let note = match self.ask_token(&request)? {
-            Ticket::Good => {
-                let granted = self.add(&mut file, &request, key, "by a join token")?;
+        if let Some(at) = revoked {
+            return self.wait(request, key, Some(was_revoked(at)));
+        }
+        let note = match self.look_at_token(&request)? {
+            Ticket::Good(hash) => {
+                let granted = self.add(&mut file, &request, key, Some(hash), "by a join token")?;
                 return Ok(Enrolment::Granted(granted));
             }
             Ticket::Bad(why) => Some(why.to_owned()),
             Ticket::None => None,
         };
         if self.auto_accept.load(Ordering::Relaxed) {
-            let granted =
-                self.add(&mut file, &request, key, "without asking: AutoAcceptClients is on");
-            return granted.map(Enrolment::Granted);
+            let how = "without asking: AutoAcceptClients is on";
+            return self.add(&mut file, &request, key, None, how).map(Enrolment::Granted);
         }
         self.wait(request, key, note)
     }
@@ -111,20 +114,17 @@ impl Authority {
         }
     }
 
-    fn ask_token(&self, request: &EnrolRequest) -> Result<Ticket, Refusal> {
+    fn look_at_token(&self, request: &EnrolRequest) -> Result<Ticket, Refusal> {
         let Some(text) = request.token.as_deref().filter(|text| !text.is_empty()) else {
             return Ok(Ticket::None);
         };
         let Ok(token) = JoinToken::parse(text) else {
             return Ok(Ticket::Bad("its join token is none"));
         };
-        if self.state().allowed.len() >= MAX_CLIENTS {
-            return Err(too_many());
-        }
-        let (group, host) = (&request.group, &request.host);
-        let used = self.store.use_token(token.hash(), Timestamp::now(), group, host);
-        Ok(match used.map_err(unwritable)? {
-            TokenUse::Good => Ticket::Good,
+        let (hash, group, host) = (token.hash(), &request.group, &request.host);
+        let looked = self.store.look_at_token(hash, Timestamp::now(), group, host);
+        Ok(match looked.map_err(unwritable)? {
+            TokenUse::Good => Ticket::Good(hash),
             TokenUse::Unknown => Ticket::Bad("its join token is not known here"),
             TokenUse::UsedUp => Ticket::Bad("its join token is used up"),
             TokenUse::Expired => Ticket::Bad("its join token has expired"),
@@ -168,27 +168,36 @@ impl Authority {
         Ok(Enrolment::Waiting { key, decision })
     }
 
-    /// Puts a new client into the file, bound to its key. If anything fails nothing has changed.
+    /// Puts a client into the file, unless it is there already, bound to its key; `token` is the hash of
+    /// the one that admits it. If anything fails nothing has changed.
     pub(super) fn add(
         &self,
         file: &mut MutexGuard<'_, AllowedFile>,
         request: &EnrolRequest,
         key: Fingerprint,
+        token: Option<[u8; 32]>,
         how: &str,
     ) -> Result<Signed, Refusal> {
         let EnrolRequest { uuid, host, csr, address, .. } = request;
-        if self.state().allowed.len() >= MAX_CLIENTS {
+        let (has_line, count) = {
+            let state = self.state();
+            (state.allowed.contains_key(uuid), state.allowed.len())
+        };
+        if !has_line && count >= MAX_CLIENTS {
             return Err(too_many());
         }
         let signed = self.sign(*uuid, csr)?;
-        self.bind(*uuid, key, host)?;
-        if let Err(error) = file.add(*uuid, host) {
-            self.unbind(*uuid);
+        match token {
+            Some(hash) => self.bind_by_token(hash, request, key)?,
+            None => self.bind(*uuid, key, host)?,
+        }
+        if !has_line && let Err(error) = file.add(*uuid, host) {
+            self.unbind(*uuid, token);
             return Err(unwritable(error));
         }
         let waited = {
             let mut state = self.state();
-            state.allowed.insert(*uuid, host.clone());
+            state.allowed.entry(*uuid).or_insert_with(|| host.clone());
             state.waiting.take(*uuid)
         };
         if let Some((client, decision)) = waited {
@@ -220,11 +229,13 @@ impl Authority {
             let Some(name) = state.allowed.get(&uuid).cloned() else {
                 return Some(Err(not_allowed(uuid)));
             };
-            let bound = match &state.keys {
-                None => identity.key,
-                Some(keys) => *keys.get(&uuid)?,
-            };
-            (name, bound)
+            let bound = state.key(uuid);
+            if bound.is_none()
+                && let Some(at) = state.revoked.since(uuid, identity.key)
+            {
+                return Some(Err(not_since(uuid, at)));
+            }
+            (name, if state.keys.is_none() { identity.key } else { bound? })
         };
         if bound == identity.key {
             return Some(Ok(Admitted { uuid, name }));
@@ -286,17 +297,51 @@ impl Authority {
         Ok(())
     }
 
-    /// Frees a client of its key. What the disk does not take is only logged: without a line in the file
-    /// the key opens nothing.
-    pub(super) fn unbind(&self, uuid: Uuid) {
+    /// [`Authority::bind`], and one use less of the token is left.
+    fn bind_by_token(
+        &self,
+        hash: [u8; 32],
+        request: &EnrolRequest,
+        key: Fingerprint,
+    ) -> Result<(), Refusal> {
+        let EnrolRequest { uuid, group, host, .. } = request;
+        let now = Timestamp::now();
+        let used = self.store.bind_by_token(hash, now, group, host, *uuid, *key.as_bytes());
+        if used.map_err(unwritable)? != TokenUse::Good {
+            return Err(Refusal::retry("the join token has become useless this moment"));
+        }
+        if let Some(keys) = &mut self.state().keys {
+            keys.insert(*uuid, key);
+        }
+        Ok(())
+    }
+
+    /// Takes back that a client was bound to a key, and gives the token back that it was bound by. What
+    /// the disk does not take is only logged: without a line in the file the key opens nothing.
+    fn unbind(&self, uuid: Uuid, token: Option<[u8; 32]>) {
         if let Some(keys) = &mut self.state().keys {
             keys.remove(&uuid);
         }
-        if let Err(error) = self.store.unbind_client(uuid) {
+        let unbound = match token {
+            Some(hash) => self.store.unbind_by_token(hash, uuid),
+            None => self.store.unbind_client(uuid).map(drop),
+        };
+        if let Err(error) = unbound {
             let error = anyhow::Error::from(error);
             tracing::error!("the key of client {uuid} stays in the database: {error:#}");
         }
     }
+}
+
+fn was_revoked(at: Timestamp) -> String {
+    format!("was revoked on {}", at.strftime("%Y-%m-%d %H:%M UTC"))
+}
+
+fn not_since(uuid: Uuid, at: Timestamp) -> Refusal {
+    Refusal::last(format!(
+        "the client {uuid} {}: it has to enrol again, and an operator to allow it",
+        was_revoked(at)
+    ))
 }
 
 fn full(news: &str, refusal: &Refusal) -> String {

@@ -1,19 +1,23 @@
 //! Who may push to this instance: the allowed list, the waiting list, and the key that each client has.
 //!
 //! - `enrol`: a new client asks for a certificate; one with a certificate connects, or renews it.
+//! - `listing`: what an operator is shown.
 //! - `change`: the allowed list changes: by an operator, or by a hand in the file.
-//! - `allowed`: that file. `waiting`: the clients that an operator has to decide about. `token`: how to do
-//!   without an operator. `news`: what is written to the journal about all this.
+//! - `allowed`: that file. `waiting`: the clients that an operator has to decide about. `revoked`: those
+//!   that only an operator lets in again. `token`: how to do without an operator. `news`: what is written
+//!   to the journal about all this.
 //!
 //! A uuid is allowed if the file says so, and it is bound to the first key that enrolled with it (in the
 //! database) until it is revoked. There are two locks. Whoever changes anything holds `file`, also while
 //! the disk works, so that decisions come one after the other. `state` is what is true now; it is held
-//! for moments only, so that clients with a certificate never wait for the disk.
+//! for moments only, so that neither clients with a certificate nor revocations wait for the disk.
 
 mod allowed;
 mod change;
 mod enrol;
+mod listing;
 mod news;
+mod revoked;
 mod token;
 mod waiting;
 
@@ -29,14 +33,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use jiff::Timestamp;
 use thiserror::Error;
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::{Semaphore, broadcast, oneshot};
 use uuid::Uuid;
 
-use self::{allowed::AllowedFile, news::News, waiting::Waiting};
+use self::{allowed::AllowedFile, news::News, revoked::RevokedClients, waiting::Waiting};
 pub use self::{
     change::CannotChange,
+    listing::{Allowed, Listing, WaitingClient},
     token::{JoinToken, NotAToken},
 };
 use crate::{
@@ -48,6 +52,8 @@ use crate::{
 
 /// The most clients that may be allowed. Lines of the file beyond count all the same.
 pub const MAX_CLIENTS: usize = 50_000;
+/// Clients at once that the disk works for; the others wait without holding a thread.
+const MAX_ON_DISK: usize = 4;
 /// Between two looks at whether somebody has edited the file.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Revocations that a listener may lag behind before it loses some and has to look at
@@ -107,44 +113,6 @@ pub struct Admitted {
     pub name: String,
 }
 
-/// Everybody, for an operator.
-#[derive(Clone, Debug)]
-pub struct Listing {
-    /// By uuid.
-    pub allowed: Vec<Allowed>,
-    /// Who has waited longest first.
-    pub waiting: Vec<WaitingClient>,
-    /// The SHA-256 of the CA certificate, which clients show as well.
-    pub ca: Fingerprint,
-}
-
-/// A client that may connect.
-#[derive(Clone, Debug)]
-pub struct Allowed {
-    pub uuid: Uuid,
-    pub name: String,
-    /// The SHA-256 of its key; `None` until it has enrolled.
-    pub key: Option<Fingerprint>,
-}
-
-/// A client that waits for an operator.
-#[derive(Clone, Debug)]
-pub struct WaitingClient {
-    pub uuid: Uuid,
-    /// The name of its host.
-    pub name: String,
-    pub group: String,
-    pub version: String,
-    pub address: IpAddr,
-    /// The SHA-256 of its key, which the client shows as well.
-    pub key: Fingerprint,
-    pub since: Timestamp,
-    /// Whether it is connected now.
-    pub connected: bool,
-    /// What else an operator should know.
-    pub note: Option<String>,
-}
-
 /// There can be no authority.
 #[derive(Debug, Error)]
 #[error(
@@ -172,6 +140,8 @@ pub struct Authority {
     own: Uuid,
     auto_accept: AtomicBool,
     revoked: broadcast::Sender<Uuid>,
+    /// One permit for each client that the disk may work for.
+    disk: Arc<Semaphore>,
     /// When the file was looked at last.
     looked: Mutex<Instant>,
 }
@@ -182,6 +152,7 @@ struct State {
     /// The key that each client is bound to; `None` as long as the database could not be read.
     keys: Option<HashMap<Uuid, Fingerprint>>,
     waiting: Waiting,
+    revoked: RevokedClients,
 }
 
 impl Authority {
@@ -199,6 +170,7 @@ impl Authority {
             allowed: file.clients(),
             keys: None,
             waiting: Waiting::new(settings.max_waiting_clients),
+            revoked: RevokedClients::default(),
         };
         let authority = Authority {
             own: hub.read(|tree| tree.me().uuid),
@@ -211,12 +183,21 @@ impl Authority {
             news: News::default(),
             auto_accept: AtomicBool::new(false),
             revoked: broadcast::channel(REVOKED_QUEUE).0,
+            disk: Arc::new(Semaphore::new(MAX_ON_DISK)),
             looked: Mutex::new(Instant::now()),
         };
         authority.configure(settings);
         if let Err(error) = authority.load_keys(&authority.file()) {
             let error = anyhow::Error::from(error);
             tracing::error!("who has which key is not known, so nobody can enrol: {error:#}");
+        }
+        let unclaimed = authority.unclaimed();
+        if unclaimed > 0 {
+            tracing::warn!(
+                "{unclaimed} of the clients in `{}` have no key yet: the first client that shows such a \
+                 uuid gets it",
+                authority.path.display()
+            );
         }
         Ok(Arc::new(authority))
     }
@@ -235,7 +216,7 @@ impl Authority {
 
     /// Decides about a client that has no certificate.
     pub async fn enrol(self: &Arc<Authority>, request: EnrolRequest) -> Enrolment {
-        self.on_disk(move |authority| authority.enrol_now(request)).await
+        self.for_client(move |authority| authority.enrol_now(request)).await
     }
 
     /// Whether a client that has proved its certificate may connect. Listen to [`Authority::revoked`]
@@ -249,7 +230,7 @@ impl Authority {
             return decided;
         }
         let identity = identity.clone();
-        self.on_disk(move |authority| authority.admit_first(&identity)).await
+        self.for_client(move |authority| authority.admit_first(&identity)).await
     }
 
     /// A new certificate for a connected client with the same key, if it is allowed still.
@@ -260,17 +241,23 @@ impl Authority {
     ) -> Result<Signed, Refusal> {
         self.admit(identity).await?;
         let identity = identity.clone();
-        self.on_disk(move |authority| authority.renew_now(&identity, &csr)).await
+        self.for_client(move |authority| authority.renew_now(&identity, &csr)).await
     }
 
-    /// Lets a client in that waits, and says its name.
-    pub async fn allow(self: &Arc<Authority>, uuid: Uuid) -> Result<String, CannotChange> {
-        self.on_disk(move |authority| authority.allow_now(uuid)).await
+    /// Lets a client in that waits, and says its name. `key` is the one that the operator has seen, if
+    /// that is known: a client with another one is not let in.
+    pub async fn allow(
+        self: &Arc<Authority>,
+        uuid: Uuid,
+        key: Option<Fingerprint>,
+    ) -> Result<String, CannotChange> {
+        self.on_disk(move |authority| authority.allow_now(uuid, key)).await
     }
 
-    /// Takes a client out of every list, closes its connections and removes its part of the tree. Does
-    /// nothing for a uuid that is in no list.
+    /// Takes a client out of every list, closes its connections and removes its part of the tree, at once
+    /// and before the disk knows. Does nothing for a uuid that is in no list.
     pub async fn revoke(self: &Arc<Authority>, uuid: Uuid) -> Result<(), CannotChange> {
+        self.strike(uuid, "by an operator");
         self.on_disk(move |authority| authority.revoke_now(uuid)).await
     }
 
@@ -297,32 +284,28 @@ impl Authority {
         self.state().allowed.contains_key(&uuid)
     }
 
-    /// Everybody, for an operator.
-    pub fn listing(&self) -> Listing {
-        let mut state = self.state();
-        state.waiting.sweep(Instant::now());
-        let allowed = state.allowed.iter().map(|(uuid, name)| Allowed {
-            uuid: *uuid,
-            name: name.clone(),
-            key: state.key(*uuid),
-        });
-        let waiting = state.waiting.list();
-        let waiting = waiting.into_iter().map(|(uuid, client, connected)| WaitingClient {
-            uuid,
-            name: client.host.clone(),
-            group: client.group.clone(),
-            version: client.version.clone(),
-            address: client.address,
-            key: client.key,
-            since: client.since,
-            connected,
-            note: client.note.clone(),
-        });
-        Listing {
-            allowed: allowed.collect(),
-            waiting: waiting.collect(),
-            ca: self.ca.fingerprint(),
-        }
+    /// How many clients are allowed without a key that somebody could come with.
+    fn unclaimed(&self) -> usize {
+        let state = self.state();
+        let is_unclaimed = |uuid: &Uuid| {
+            let keys = state.keys.as_ref();
+            keys.is_some_and(|keys| !keys.contains_key(uuid)) && !state.revoked.contains(*uuid)
+        };
+        state.allowed.keys().filter(|uuid| is_unclaimed(uuid)).count()
+    }
+
+    /// [`Authority::on_disk`] for a client: few at once, so that many of them leave threads for others.
+    async fn for_client<T: Send + 'static>(
+        self: &Arc<Authority>,
+        work: impl FnOnce(&Authority) -> T + Send + 'static,
+    ) -> T {
+        let permit = Arc::clone(&self.disk).acquire_owned().await;
+        self.on_disk(move |authority| {
+            // Held until the work ends, also if nobody waits for it any more.
+            let _permit = permit;
+            work(authority)
+        })
+        .await
     }
 
     /// Runs what may wait for the disk where waiting does no harm.

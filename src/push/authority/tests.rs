@@ -6,6 +6,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use jiff::Timestamp;
+
 use super::*;
 use crate::{
     hub::{Changes, Journal, Ledger},
@@ -127,7 +129,7 @@ impl Fixture {
     fn admitted(&self, n: u128) -> (TestClient, ClientIdentity) {
         let client = self.client(n);
         let Enrolment::Waiting { mut decision, .. } = self.enrol(&client) else { panic!() };
-        self.authority.allow_now(client.uuid).unwrap();
+        self.authority.allow_now(client.uuid, None).unwrap();
         let Ok(Decision::Granted(signed)) = decision.try_recv() else { panic!() };
         let identity = identity(&signed);
         (client, identity)
@@ -192,7 +194,7 @@ fn a_client_waits_is_allowed_comes_and_is_revoked() {
     assert_eq!((waiting.uuid, &*waiting.name, waiting.key), (client.uuid, "host7", key));
     assert_eq!((listing.ca, listing.allowed.len()), (fixture.ca.fingerprint(), 0));
 
-    assert_eq!(fixture.authority.allow_now(client.uuid).unwrap(), "host7");
+    assert_eq!(fixture.authority.allow_now(client.uuid, None).unwrap(), "host7");
     let Ok(Decision::Granted(signed)) = decision.try_recv() else { panic!() };
     let identity = identity(&signed);
     assert_eq!((identity.uuid, identity.key), (client.uuid, key));
@@ -223,11 +225,11 @@ fn a_client_waits_is_allowed_comes_and_is_revoked() {
 fn nobody_is_allowed_who_does_not_wait() {
     let fixture = Fixture::new();
     let uuid = Uuid::from_u128(7);
-    let error = fixture.authority.allow_now(uuid).unwrap_err();
+    let error = fixture.authority.allow_now(uuid, None).unwrap_err();
     assert_eq!(error.to_string(), format!("Authority : Invalid uuid {uuid}"));
     // An approval counts once.
     let (client, _) = fixture.admitted(8);
-    fixture.authority.allow_now(client.uuid).unwrap_err();
+    fixture.authority.allow_now(client.uuid, None).unwrap_err();
     fixture.authority.revoke_now(uuid).unwrap();
 }
 
@@ -267,7 +269,7 @@ fn a_certificate_for_a_key_of_before_a_revocation_opens_nothing() {
     fixture.authority.revoke_now(old.uuid).unwrap();
     let new = fixture.client_with_key(7, 8);
     let Enrolment::Waiting { .. } = fixture.enrol(&new) else { panic!() };
-    fixture.authority.allow_now(new.uuid).unwrap();
+    fixture.authority.allow_now(new.uuid, None).unwrap();
     let refusal = fixture.authority.admit_known(&old).unwrap().unwrap_err();
     assert!(!refusal.retry, "{refusal}");
     assert_eq!(fixture.told.of(Kind::ClientRefused).len(), 1);
@@ -377,12 +379,14 @@ fn a_full_list_is_told_to_the_client_and_reported_once() {
 fn a_line_written_by_hand_admits_the_first_key_that_comes() {
     let fixture = Fixture::with("", &format!("{} by hand\n", Uuid::from_u128(7)));
     let client = fixture.client(7);
+    assert_eq!(fixture.authority.unclaimed(), 1);
     assert_eq!(fixture.authority.listing().allowed[0].key, None);
     assert!(matches!(fixture.enrol(&client), Enrolment::Granted(_)));
     assert!(
         fixture.told.of(Kind::ClientAllowed)[0].contains(&client.key.fingerprint().to_string())
     );
     refused(fixture.enrol(&fixture.client_with_key(7, 8)));
+    assert_eq!(fixture.authority.unclaimed(), 0);
 }
 
 #[test]
@@ -404,16 +408,124 @@ fn an_edited_file_allows_and_revokes() {
 }
 
 #[test]
-fn an_edit_is_seen_before_an_operator_decides() {
+fn nobody_is_decided_about_while_the_file_is_being_edited() {
     let fixture = Fixture::new();
-    let (_, identity) = fixture.admitted(7);
-    let client = fixture.client(8);
+    let (known, kept) = fixture.admitted(7);
+    let (_, removed) = fixture.admitted(8);
+    let client = fixture.client(9);
     let Enrolment::Waiting { .. } = fixture.enrol(&client) else { panic!() };
-    let line = format!("{} nine\n", Uuid::from_u128(9));
-    fs::write(&fixture.settings.allowed_clients_file, &line).unwrap();
-    fixture.authority.allow_now(client.uuid).unwrap();
-    assert_eq!(fixture.file(), format!("{line}{} host8\n", client.uuid));
-    assert!(fixture.authority.admit_known(&identity).unwrap().is_err(), "its line was removed");
+    let half = &fixture.file()[..20];
+    fs::write(&fixture.settings.allowed_clients_file, half).unwrap();
+    let error = fixture.authority.allow_now(client.uuid, None).unwrap_err();
+    assert!(matches!(&error, CannotChange::Admit(refusal) if refusal.retry), "{error}");
+    assert!(refused(fixture.enrol(&known)).retry);
+    assert_eq!(fixture.file(), half, "the editor is not done");
+    for identity in [&kept, &removed] {
+        fixture.authority.admit_known(identity).unwrap().unwrap();
+    }
+    let line = format!("{} seven\n", known.uuid);
+    fixture.edit(&line);
+    fixture.authority.allow_now(client.uuid, None).unwrap();
+    assert_eq!(fixture.file(), format!("{line}{} host9\n", client.uuid));
+    fixture.authority.admit_known(&kept).unwrap().unwrap();
+    fixture.authority.admit_known(&removed).unwrap().unwrap_err();
+}
+
+#[test]
+fn who_was_revoked_waits_whatever_it_brings_until_an_operator_allows_it() {
+    let mut fixture = Fixture::with("AutoAcceptClients = true", "");
+    let client = fixture.client(7);
+    let Enrolment::Granted(signed) = fixture.enrol(&client) else { panic!() };
+    let identity = identity(&signed);
+    fixture.authority.revoke_now(client.uuid).unwrap();
+    fixture.reopen();
+    let token = fixture.mint(9, None);
+    // The same one; its uuid with another key; its key with another uuid.
+    let key = ClientKey::load_or_make(&fixture.folder.path().join("client7.key")).unwrap();
+    let moved = TestClient { uuid: Uuid::from_u128(70), key };
+    for who in [&client, &moved] {
+        let Enrolment::Waiting { .. } = fixture.authority.enrol_now(who.request_with(&token))
+        else {
+            panic!()
+        };
+        let note = fixture.authority.state().waiting.get(who.uuid).unwrap().note.clone().unwrap();
+        assert!(note.starts_with("was revoked on 20"), "{note}");
+    }
+    refused(fixture.authority.enrol_now(fixture.client_with_key(7, 8).request_with(&token)));
+    assert_eq!(fixture.store.tokens().unwrap()[0].uses_left, 9);
+    // A line written by hand is not enough either.
+    fixture.edit(&format!("{} seven\n", client.uuid));
+    assert_eq!(fixture.authority.unclaimed(), 0);
+    let Enrolment::Waiting { mut decision, .. } = fixture.enrol(&client) else { panic!() };
+    let refusal = fixture.authority.admit_known(&identity).unwrap().unwrap_err();
+    assert!(refusal.why.contains("was revoked on"), "{refusal}");
+
+    fixture.authority.allow_now(client.uuid, None).unwrap();
+    assert!(matches!(decision.try_recv(), Ok(Decision::Granted(_))));
+    assert_eq!(fixture.file(), format!("{} seven\n", client.uuid), "one line");
+    fixture.reopen();
+    fixture.authority.admit_known(&identity).unwrap().unwrap();
+    assert_eq!(fixture.store.revoked().unwrap(), []);
+}
+
+#[test]
+fn a_revocation_waits_for_no_disk() {
+    let fixture = Fixture::new();
+    let (client, identity) = fixture.admitted(7);
+    let mut revoked = fixture.authority.revoked();
+    std::thread::scope(|scope| {
+        // Somebody else's change takes its time.
+        let file = fixture.authority.file();
+        let revoke = || {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(fixture.authority.revoke(client.uuid))
+        };
+        let revoking = scope.spawn(revoke);
+        let start = Instant::now();
+        while revoked.try_recv() != Ok(client.uuid) {
+            assert!(start.elapsed() < Duration::from_secs(60), "it waits for the disk");
+            std::thread::yield_now();
+        }
+        fixture.authority.admit_known(&identity).unwrap().unwrap_err();
+        drop(file);
+        revoking.join().unwrap().unwrap();
+    });
+    assert_eq!(fixture.file(), "");
+    assert_eq!(fixture.store.revoked().unwrap().len(), 1);
+}
+
+#[test]
+fn a_revocation_that_cannot_be_written_counts_and_is_told() {
+    let fixture = Fixture::new();
+    let (client, identity) = fixture.admitted(7);
+    let path = &fixture.settings.allowed_clients_file;
+    fs::remove_file(path).unwrap();
+    fs::create_dir_all(path.join("full")).unwrap();
+    fs::remove_file(fixture.folder.path().join("wigo.db")).unwrap();
+    fixture.authority.look_now();
+    fixture.authority.look_now();
+    let mut revoked = fixture.authority.revoked();
+    let error = fixture.authority.revoke_now(client.uuid).unwrap_err().to_string();
+    assert!(error.contains(&path.display().to_string()) && error.contains("wigo.db"), "{error}");
+    assert_eq!(revoked.try_recv(), Ok(client.uuid));
+    fixture.authority.admit_known(&identity).unwrap().unwrap_err();
+    // A line that was not removed does not bring it back.
+    fs::remove_dir_all(path).unwrap();
+    fixture.edit(&format!("# edited\n{} seven\n", client.uuid));
+    assert!(matches!(fixture.enrol(&client), Enrolment::Waiting { .. }));
+    assert_eq!(fixture.file(), "# edited\n");
+}
+
+#[test]
+fn an_operator_lets_in_the_key_that_was_looked_at() {
+    let fixture = Fixture::new();
+    let client = fixture.client(7);
+    let Enrolment::Waiting { key, .. } = fixture.enrol(&client) else { panic!() };
+    let other = Some(Fingerprint::of_key(b"other"));
+    let error = fixture.authority.allow_now(client.uuid, other).unwrap_err();
+    assert!(matches!(error, CannotChange::OtherKey { key: held, .. } if held == key), "{error}");
+    assert!(!fixture.authority.is_allowed(client.uuid));
+    fixture.authority.allow_now(client.uuid, Some(key)).unwrap();
 }
 
 #[test]
@@ -449,11 +561,18 @@ fn what_cannot_be_written_admits_nobody() {
     let path = &fixture.settings.allowed_clients_file;
     fs::remove_file(path).unwrap();
     fs::create_dir_all(path.join("full")).unwrap();
-    let error = fixture.authority.allow_now(client.uuid).unwrap_err();
+    // It is no edit in progress.
+    fixture.authority.look_now();
+    fixture.authority.look_now();
+    let error = fixture.authority.allow_now(client.uuid, None).unwrap_err();
     assert!(matches!(&error, CannotChange::Admit(refusal) if refusal.retry), "{error}");
     assert!(!fixture.authority.is_allowed(client.uuid));
     assert!(fixture.store.clients().unwrap().is_empty());
     assert_eq!(fixture.authority.listing().waiting.len(), 1, "it waits still");
+    let request = client.request_with(&fixture.mint(1, None));
+    assert!(refused(fixture.authority.enrol_now(request)).retry);
+    assert_eq!(fixture.store.tokens().unwrap()[0].uses_left, 1);
+    assert!(fixture.store.clients().unwrap().is_empty());
 }
 
 #[test]
@@ -498,7 +617,7 @@ fn a_hostile_name_is_one_line_everywhere() {
     let forged = format!("x\n{} forged\u{1b}[2J", Uuid::from_u128(8));
     let request = EnrolRequest { host: forged.clone(), group: forged, ..client.request() };
     let Enrolment::Waiting { .. } = fixture.authority.enrol_now(request) else { panic!() };
-    fixture.authority.allow_now(client.uuid).unwrap();
+    fixture.authority.allow_now(client.uuid, None).unwrap();
     assert_eq!(fixture.file().lines().count(), 1);
     assert!(!fixture.authority.is_allowed(Uuid::from_u128(8)));
     let told = fixture.told.0.lock().unwrap().clone();
@@ -513,7 +632,7 @@ async fn the_whole_way_works_on_a_runtime() {
     let Enrolment::Waiting { decision, .. } = authority.enrol(client.request()).await else {
         panic!()
     };
-    let (allowed, decision) = tokio::join!(authority.allow(client.uuid), decision);
+    let (allowed, decision) = tokio::join!(authority.allow(client.uuid, None), decision);
     assert_eq!(allowed.unwrap(), "host7");
     let Ok(Decision::Granted(signed)) = decision else { panic!() };
     let identity = identity(&signed);

@@ -14,7 +14,7 @@ use rustls_pki_types::{CertificateDer, ServerName};
 use thiserror::Error;
 use tokio::{
     sync::watch,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tokio_rustls::{
     TlsConnector,
@@ -25,7 +25,7 @@ use uuid::Uuid;
 use super::{
     BadCredentials, Credentials, Ending, Order, Reporter, Session, Told, Troubles,
     network::{AnyStream, Stream},
-    pace::Pace,
+    pace::{Pace, anywhere_within, told},
 };
 use crate::{
     config::{Endpoint, PushClient},
@@ -76,6 +76,11 @@ enum NoSession {
          authority list` shows it on the master, into CaFingerprint, or use a join token"
     )]
     NoFingerprint,
+    #[error(
+        "a join token needs TLS: set SslEnabled in [PushClient] here and in [PushServer] there, or remove \
+         JoinToken and have an operator allow us"
+    )]
+    TokenNeedsTls,
     #[error("{why}")]
     Untrusted { why: String },
     #[error("it refuses us: {why}")]
@@ -103,6 +108,8 @@ pub(super) struct Contact {
     tls: Option<(Arc<ClientConfig>, Vec<CertificateDer<'static>>)>,
     /// The master does not take our certificate: ask to be admitted anew.
     rejected: bool,
+    /// When the last session began.
+    began: Option<Instant>,
     /// There is a session, which obeys orders itself.
     in_session: Arc<AtomicBool>,
 }
@@ -124,6 +131,7 @@ impl Contact {
             pace: Pace::default(),
             tls: None,
             rejected: false,
+            began: None,
             in_session: Arc::default(),
         }
     }
@@ -153,7 +161,7 @@ impl Contact {
                         "the connection to the master {} broke: {why}",
                         self.master
                     ));
-                    self.pace.after_loss()
+                    self.pace.after_loss(self.lasted())
                 }
                 Ok(Outcome::Ended(Ending::Closed(farewell))) => {
                     self.trouble(format!(
@@ -161,9 +169,7 @@ impl Contact {
                         self.master, farewell.why
                     ));
                     match farewell.retry {
-                        Some(within) => {
-                            super::pace::anywhere_within(Duration::from_millis(within.into()))
-                        }
+                        Some(within) => anywhere_within(told(within)),
                         None => self.pace.after_refusal(true),
                     }
                 }
@@ -171,7 +177,9 @@ impl Contact {
                     let pause = match &error {
                         NoSession::Busy { retry } => *retry,
                         NoSession::Refused { retry, .. } => self.pace.after_refusal(*retry),
-                        NoSession::NoFingerprint => self.pace.after_refusal(false),
+                        NoSession::NoFingerprint | NoSession::TokenNeedsTls => {
+                            self.pace.after_refusal(false)
+                        }
                         _ => self.pace.after_failure(),
                     };
                     let why = causes(&error);
@@ -184,6 +192,11 @@ impl Contact {
                 () = ordered(&mut orders) => return,
             }
         }
+    }
+
+    /// How long the last session lasted, if it ends now.
+    fn lasted(&self) -> Duration {
+        self.began.map(|began| began.elapsed()).unwrap_or_default()
     }
 
     /// Says what is wrong, once as long as it stays the same.
@@ -296,7 +309,7 @@ impl Contact {
     ) -> Result<Outcome, NoSession> {
         let version = greeting::greet(&mut stream).await?;
         let ours = nonce();
-        send(&mut stream, &Opening { nonce: ours }).await?;
+        send(&mut stream, &Opening { uuid: self.reporter.uuid, nonce: ours }).await?;
         let introduction: Introduction = receive(&mut stream, GREETING_LIMIT).await?;
         let untrusted = |why: String| NoSession::Untrusted { why };
         let (Some(certificate), Some(proof)) = (&introduction.certificate, &introduction.proof)
@@ -306,14 +319,15 @@ impl Contact {
         let authority = CertificateDer::from(certificate.clone());
         let uuid = self.reporter.uuid;
         let (server, theirs) = (introduction.uuid, introduction.nonce);
-        let signed = challenge(Role::Server, Uuid::nil(), server, &ours, &theirs, version);
+        let shown = Fingerprint::of_certificate(&authority);
+        let digest = shown.as_bytes();
+        let signed = challenge(Role::Server, uuid, server, digest, &ours, &theirs, version);
         if !verify_signature(&authority, &signed, proof) {
             return Err(untrusted("its proof of who it is, is false".to_owned()));
         }
         let expected = self.expected();
         match &credentials.authority {
             Some(pinned) if !pinned.contains(&authority) => {
-                let shown = Fingerprint::of_certificate(&authority);
                 return Err(untrusted(format!(
                     "it shows another authority, SHA-256 {shown}, than the one that is known; if \
                      that is right, remove the file named by SslCert"
@@ -335,6 +349,7 @@ impl Contact {
                 Role::Client,
                 uuid,
                 server,
+                digest,
                 &ours,
                 &theirs,
                 version,
@@ -361,6 +376,9 @@ impl Contact {
         let (uuid, version) = (self.reporter.uuid, self.reporter.version.to_owned());
         if credentials.certificate.is_none() {
             let token = self.settings.join_token.expose();
+            if !self.settings.ssl_enabled && !token.is_empty() {
+                return Err(NoSession::TokenNeedsTls);
+            }
             let enrol = Enrol {
                 uuid,
                 version,
@@ -386,6 +404,7 @@ impl Contact {
             Answer::Welcome { position, heartbeat_ms, return_ms, .. } => {
                 self.in_session.store(true, Ordering::Relaxed);
                 self.pace.met(return_ms);
+                self.began = Some(Instant::now());
                 self.troubles.set(&self.master, None);
                 tracing::info!("reporting to the master {} ({})", self.master, introduction.name);
                 let heartbeat = Duration::from_millis(heartbeat_ms.max(100).into());
@@ -443,10 +462,10 @@ impl Contact {
         credentials: Credentials,
         orders: watch::Receiver<Order>,
     ) -> Ending {
-        let (told, farewell) = watch::channel(None);
+        let (said, farewell) = watch::channel(None);
         let mut dismissed = farewell.clone();
         let traffic = Arc::new(Traffic::default());
-        let (client, driver) = channel::connect(stream, Told(told), traffic);
+        let (client, driver) = channel::connect(stream, Told(said), traffic);
         let Meeting { master, name, position, heartbeat } = meeting;
         let renewing = renew(client.clone(), credentials, self.reporter.clone());
         let session =
@@ -579,9 +598,7 @@ fn is_about_certificate(error: &Unacquainted) -> bool {
 
 fn unexpected(answer: Answer) -> NoSession {
     match answer {
-        Answer::Busy { retry_ms } => {
-            NoSession::Busy { retry: Duration::from_millis(retry_ms.into()) }
-        }
+        Answer::Busy { retry_ms } => NoSession::Busy { retry: told(retry_ms) },
         Answer::Refused { why, retry } => NoSession::Refused { why, retry },
         _ => NoSession::Untrusted { why: "it gave an answer that makes no sense here".to_owned() },
     }

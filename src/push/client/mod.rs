@@ -20,10 +20,12 @@ mod session;
 
 use std::{
     collections::BTreeMap,
+    panic::AssertUnwindSafe,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
+use futures_util::FutureExt;
 use tokio::{sync::watch, task::JoinHandle};
 use uuid::Uuid;
 
@@ -66,6 +68,8 @@ enum Order {
 pub struct Clients {
     reporter: Reporter,
     running: Mutex<BTreeMap<Endpoint, Client>>,
+    /// Those that take leave. A new one for the same master waits for their end.
+    leaving: Mutex<BTreeMap<Endpoint, JoinHandle<()>>>,
     troubles: Troubles,
 }
 
@@ -100,13 +104,20 @@ impl Drop for Clients {
     fn drop(&mut self) {
         let running = self.running.get_mut().unwrap_or_else(PoisonError::into_inner);
         running.values().for_each(|client| client.task.abort());
+        let leaving = self.leaving.get_mut().unwrap_or_else(PoisonError::into_inner);
+        leaving.values().for_each(JoinHandle::abort);
     }
 }
 
 impl Clients {
     /// No client yet.
     pub fn new(reporter: Reporter) -> Clients {
-        Clients { reporter, running: Mutex::default(), troubles: Troubles::default() }
+        Clients {
+            reporter,
+            running: Mutex::default(),
+            leaving: Mutex::default(),
+            troubles: Troubles::default(),
+        }
     }
 
     /// Reports to the masters of `settings`. Those that are not among them any more are told goodbye.
@@ -114,36 +125,70 @@ impl Clients {
     pub fn set(&self, settings: &PushClient) {
         let wanted: &[Endpoint] = if settings.enabled { &settings.addresses } else { &[] };
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        running.retain(|master, client| {
-            let first = wanted.first() == Some(master);
+        let mut leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
+        leaving.retain(|_, task| !task.is_finished());
+        let ends = |master: &Endpoint, client: &mut Client| {
             if !wanted.contains(master) {
                 client.order.send_replace(Order::Leave(Parting::Goodbye));
                 self.troubles.set(master, None);
-                return false;
+                return true;
             }
+            let first = wanted.first() == Some(master);
             let same = client.settings.same_way(settings) && client.first == first;
             if !same {
                 client.order.send_replace(Order::Leave(Parting::Stopping));
             }
-            same && !client.task.is_finished()
-        });
+            !same || client.task.is_finished()
+        };
+        let mut ended = Vec::new();
+        for (master, client) in running.iter_mut() {
+            if ends(master, client) {
+                ended.push(master.clone());
+            }
+        }
+        for master in ended {
+            leaving.extend(
+                running.remove_entry(&master).map(|(master, client)| (master, client.task)),
+            );
+        }
         for (number, master) in wanted.iter().enumerate() {
-            running
-                .entry(master.clone())
-                .or_insert_with(|| self.start(master.clone(), number == 0, settings.clone()));
+            running.entry(master.clone()).or_insert_with(|| {
+                let before = leaving.remove(master);
+                self.start(master.clone(), number == 0, settings.clone(), before)
+            });
         }
     }
 
-    fn start(&self, master: Endpoint, first: bool, settings: PushClient) -> Client {
+    /// Begins when `before`, the client that reported to the same master, has ended.
+    fn start(
+        &self,
+        master: Endpoint,
+        first: bool,
+        settings: PushClient,
+        before: Option<JoinHandle<()>>,
+    ) -> Client {
         let (order, orders) = watch::channel(Order::Work);
         let contact = Contact::new(
             self.reporter.clone(),
-            master,
+            master.clone(),
             first,
             settings.clone(),
             self.troubles.clone(),
         );
-        let task = tokio::spawn(contact.run(orders));
+        let troubles = self.troubles.clone();
+        let task = tokio::spawn(async move {
+            if let Some(before) = before {
+                let _ = before.await;
+            }
+            if AssertUnwindSafe(contact.run(orders)).catch_unwind().await.is_err() {
+                let trouble = format!(
+                    "the push to {master} ended because of a mistake in wigo, which its log describes; \
+                     reload the configuration to start it again"
+                );
+                tracing::error!("{trouble}");
+                troubles.set(&master, Some(trouble));
+            }
+        });
         Client { settings, first, order, task }
     }
 
@@ -162,11 +207,16 @@ impl Clients {
         for client in running.values() {
             client.order.send_replace(Order::Leave(Parting::Stopping));
         }
+        let leaving = {
+            let mut leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *leaving)
+        };
+        let tasks = running.into_iter().map(|(master, client)| (master, client.task));
         let deadline = tokio::time::Instant::now() + LEAVE_LIMIT;
-        for (master, mut client) in running {
-            if tokio::time::timeout_at(deadline, &mut client.task).await.is_err() {
+        for (master, mut task) in tasks.chain(leaving) {
+            if tokio::time::timeout_at(deadline, &mut task).await.is_err() {
                 tracing::warn!("the push to {master} did not end in time: cut off");
-                client.task.abort();
+                task.abort();
             }
         }
     }

@@ -11,6 +11,12 @@ pub const RETURN_MS: u32 = 2_000;
 const MAX_PAUSE: Duration = Duration::from_secs(30);
 /// The pause that the first failure allows; doubled with each.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest that a master may tell us to stay away, in milliseconds.
+const MAX_TOLD_MS: u32 = 60_000;
+/// A session that lasted longer than this was broken by an accident, after which we return at once.
+const SETTLED: Duration = Duration::from_secs(60);
+/// At once, for who has to keep out of step with others.
+const AT_ONCE: Duration = Duration::from_millis(200);
 /// A person has to do something before another attempt makes sense.
 const REFUSED_PAUSE: Duration = Duration::from_secs(60);
 
@@ -19,29 +25,37 @@ const REFUSED_PAUSE: Duration = Duration::from_secs(60);
 pub struct Pace {
     failures: u32,
     return_ms: u32,
+    /// A connection was lost, and we have not been back since.
+    lost: bool,
 }
 
 impl Default for Pace {
     fn default() -> Pace {
-        Pace { failures: 0, return_ms: RETURN_MS }
+        Pace { failures: 0, return_ms: RETURN_MS, lost: false }
     }
 }
 
 impl Pace {
     /// There was contact. `return_ms`: how the master wants its clients to spread.
     pub fn met(&mut self, return_ms: u32) {
-        (self.failures, self.return_ms) = (0, return_ms);
+        *self = Pace { failures: 0, return_ms: return_ms.min(MAX_TOLD_MS), lost: false };
     }
 
-    /// The pause after a connection that broke.
-    pub fn after_loss(&self) -> Duration {
-        anywhere_within(Duration::from_millis(self.return_ms.into()))
+    /// The pause after a session that broke and had `lasted` so long. A line that broke once is tried at
+    /// once; if all were cut off, that attempt fails, and we spread with the others then.
+    pub fn after_loss(&mut self, lasted: Duration) -> Duration {
+        self.lost = true;
+        let spread = Duration::from_millis(self.return_ms.into());
+        anywhere_within(if lasted > SETTLED { spread.min(AT_ONCE) } else { spread })
     }
 
     /// The pause after an attempt that failed: anywhere below a bound that grows, so that no two stay
     /// in step even when both have reached the longest.
     pub fn after_failure(&mut self) -> Duration {
-        let bound = FIRST_PAUSE.saturating_mul(1 << self.failures.min(16)).min(MAX_PAUSE);
+        let mut bound = FIRST_PAUSE.saturating_mul(1 << self.failures.min(16)).min(MAX_PAUSE);
+        if self.lost {
+            bound = bound.max(Duration::from_millis(self.return_ms.into()));
+        }
         self.failures += 1;
         anywhere_within(bound)
     }
@@ -54,6 +68,11 @@ impl Pace {
             REFUSED_PAUSE / 2 + anywhere_within(REFUSED_PAUSE)
         }
     }
+}
+
+/// What a master told us to wait, within reason.
+pub fn told(ms: u32) -> Duration {
+    Duration::from_millis(ms.min(MAX_TOLD_MS).into())
 }
 
 /// A random part of a time.
@@ -74,8 +93,29 @@ mod tests {
             assert!(pace.after_failure() <= MAX_PAUSE);
         }
         pace.met(10_000);
-        let pauses: Vec<Duration> = (0..50).map(|_| pace.after_loss()).collect();
+        let pauses: Vec<Duration> = (0..50).map(|_| pace.after_loss(SETTLED)).collect();
         assert!(pauses.iter().all(|pause| *pause <= Duration::from_secs(10)));
+        assert!(pauses.iter().any(|pause| *pause > AT_ONCE));
         assert!(pauses.windows(2).any(|two| two[0] != two[1]));
+    }
+
+    #[test]
+    fn who_had_a_long_session_is_back_at_once_and_spreads_when_that_fails() {
+        let mut pace = Pace::default();
+        pace.met(30_000);
+        let lasted = SETTLED + Duration::from_secs(1);
+        assert!((0..50).all(|_| pace.after_loss(lasted) <= AT_ONCE));
+        let pauses: Vec<Duration> = (0..50).map(|_| pace.after_failure()).collect();
+        assert!(pauses[0] <= Duration::from_secs(30));
+        assert!(pauses.iter().any(|pause| *pause > FIRST_PAUSE));
+    }
+
+    #[test]
+    fn no_master_can_send_us_away_for_long() {
+        let mut pace = Pace::default();
+        pace.met(u32::MAX);
+        assert!(pace.after_loss(Duration::ZERO) <= Duration::from_secs(60));
+        assert_eq!(told(u32::MAX), Duration::from_secs(60));
+        assert_eq!(told(7), Duration::from_millis(7));
     }
 }

@@ -20,6 +20,7 @@ use super::{
     LEAVE_LIMIT, Order, Reporter,
     account::{Part, parts_of},
     journal::{Batch, Cursor},
+    pace::told,
 };
 use crate::{
     hub::Feed,
@@ -31,11 +32,15 @@ use crate::{
 use tarpc::context::Context;
 
 /// How long the master may take to answer.
-const REPORT_LIMIT: Duration = Duration::from_secs(20);
+const REPORT_LIMIT: Duration = Duration::from_secs(60);
 /// How long news that are not urgent wait for others.
 const SOON: Duration = Duration::from_secs(1);
 /// How long urgent news wait for others: bursts become one message.
 const AT_ONCE: Duration = Duration::from_millis(2);
+/// The first pause before everything is told again; doubled with each until all of it was taken.
+const RESYNC_PAUSE: Duration = Duration::from_millis(100);
+/// The longest of these pauses; it is no longer than we may be silent either.
+const MAX_RESYNC_PAUSE: Duration = Duration::from_secs(10);
 /// The pause after the disk did not give the journal, or has not got it yet.
 const JOURNAL_PAUSE: Duration = Duration::from_secs(1);
 
@@ -80,6 +85,8 @@ pub struct Session {
     journal_from: Instant,
     /// The master has missed something.
     resync: bool,
+    /// How often in a row.
+    resyncs: u32,
 }
 
 /// What makes us send.
@@ -113,6 +120,7 @@ impl Session {
             parts: VecDeque::new(),
             journal_from: Instant::now(),
             resync: false,
+            resyncs: 0,
         }
     }
 
@@ -127,7 +135,14 @@ impl Session {
             if let Order::Leave(parting) = order {
                 return self.leave(parting).await;
             }
-            if !self.parts.is_empty() || self.resync || self.may_tell_journal() {
+            if self.resync {
+                tokio::select! {
+                    () = tokio::time::sleep(resync_pause(self.resyncs).min(self.heartbeat)) => {}
+                    Ok(()) = orders.changed() => {}
+                }
+                continue;
+            }
+            if !self.parts.is_empty() || self.may_tell_journal() {
                 continue;
             }
             if let Cause::Order = self.wait(&mut orders).await {
@@ -198,10 +213,18 @@ impl Session {
         };
         let receipt = self.client.report(deadline(REPORT_LIMIT), news).await;
         match receipt.map_err(|error| format!("the master did not answer: {error}"))? {
-            Receipt::Taken => self.cursor.advance(batch.position),
-            Receipt::Resync => self.resync = true,
+            Receipt::Taken => {
+                self.cursor.advance(batch.position);
+                if self.parts.is_empty() {
+                    self.resyncs = 0;
+                }
+            }
+            Receipt::Resync => {
+                self.resync = true;
+                self.resyncs += 1;
+            }
             Receipt::Slow { pause_ms } => {
-                self.journal_from = Instant::now() + Duration::from_millis(pause_ms.into());
+                self.journal_from = Instant::now() + told(pause_ms);
             }
         }
         Ok(())
@@ -216,5 +239,22 @@ impl Session {
             self.journal_from = Instant::now() + JOURNAL_PAUSE;
         }
         batch
+    }
+}
+
+/// The pause before everything is told again for the `times`th time in a row.
+fn resync_pause(times: u32) -> Duration {
+    let doubled = 1 << times.saturating_sub(1).min(16);
+    RESYNC_PAUSE.saturating_mul(doubled).min(MAX_RESYNC_PAUSE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_is_told_again_ever_more_rarely() {
+        let pauses = [1, 2, 3, 8, u32::MAX].map(|times| resync_pause(times).as_millis());
+        assert_eq!(pauses, [100, 200, 400, 10_000, 10_000]);
     }
 }

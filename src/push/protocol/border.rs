@@ -1,5 +1,6 @@
-//! Where messages of others become our own types. What is only too long is cut, what makes no sense is
-//! refused with its name.
+//! Where messages of others become our own types. What is only too long or too deep is cut. What makes no
+//! sense is left out or replaced, and the first such flaw is kept to be told: one bad probe of one
+//! instance far below must not cost the connection of all that report through the same one.
 
 use std::sync::Arc;
 
@@ -9,12 +10,12 @@ use thiserror::Error;
 use super::{
     Pool,
     greeting::printable,
-    hello::word_flaw,
+    hello::{MAX_WORD_BYTES, word_flaw},
     wire::{Account, Entry, Header, Probe, Report},
 };
 use crate::{
     hub::Told,
-    json::Json,
+    json::{Json, nesting},
     status::Status,
     tree::{self, Kind, Presence, ProbeName, ProbeResult, Transition},
 };
@@ -34,129 +35,196 @@ const QUOTED_CHARS: usize = 100;
 
 /// Something in a message that makes no sense.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("news that make no sense: {what} {why}; update the instance that sent it")]
-pub struct BadNews {
+#[error("{what} {why}")]
+pub struct Flaw {
     what: String,
     why: String,
 }
 
-impl BadNews {
-    fn new(what: impl Into<String>, why: impl Into<String>) -> BadNews {
-        BadNews { what: what.into(), why: why.into() }
+impl Flaw {
+    fn new(what: impl Into<String>, why: impl Into<String>) -> Flaw {
+        Flaw { what: what.into(), why: why.into() }
     }
 
     /// The same, found inside of `place`.
-    fn within(self, place: &str) -> BadNews {
-        BadNews { what: format!("{} of {place}", self.what), why: self.why }
+    fn within(self, place: &str) -> Flaw {
+        Flaw { what: format!("{} of {place}", self.what), why: self.why }
     }
+}
+
+/// What made no sense in messages: the first of it, since whoever sends one may send a million.
+#[derive(Debug, Default)]
+pub struct Flaws(Option<Flaw>);
+
+impl Flaws {
+    /// The first one, once.
+    pub fn take(&mut self) -> Option<Flaw> {
+        self.0.take()
+    }
+
+    fn add(&mut self, flaw: Flaw) {
+        self.0.get_or_insert(flaw);
+    }
+
+    /// What is there; a flaw is noted instead.
+    fn good<T>(&mut self, outcome: Result<T, Flaw>) -> Option<T> {
+        outcome.map_err(|flaw| self.add(flaw)).ok()
+    }
+}
+
+/// What is needed to take something in.
+struct Border<'a> {
+    /// Equal texts come from here.
+    pool: &'a Pool,
+    /// The time by this instance's clock.
+    now: Timestamp,
+    flaws: &'a mut Flaws,
 }
 
 impl Report {
     /// The report, checked. Equal texts come from `pool`; `now` is the time by this instance's clock.
-    pub fn checked(self, pool: &Pool, now: Timestamp) -> Result<tree::Report, BadNews> {
-        let accounts = self.accounts.into_iter().map(|account| account.checked(pool, now));
-        Ok(tree::Report {
+    pub fn checked(self, pool: &Pool, now: Timestamp, flaws: &mut Flaws) -> tree::Report {
+        let mut border = Border { pool, now, flaws };
+        let accounts = self.accounts.into_iter().map(|account| border.account(account));
+        tree::Report {
             begins: self.begins,
             ends: self.ends,
-            accounts: accounts.collect::<Result<_, _>>()?,
+            accounts: accounts.collect(),
             gone: self.gone,
-        })
-    }
-}
-
-impl Account {
-    fn checked(self, pool: &Pool, now: Timestamp) -> Result<tree::Account, BadNews> {
-        let uuid = self.uuid;
-        let account = move || -> Result<tree::Account, BadNews> {
-            let probes = self.probes.into_iter().map(|probe| probe.checked(pool, now));
-            let ran = self
-                .ran
-                .iter()
-                .map(|(name, at)| Ok((name_of(pool, name)?, time("the time of a run", *at, now)?)));
-            let gone = self.gone.iter().map(|name| name_of(pool, name));
-            Ok(tree::Account {
-                uuid,
-                header: self.header.map(|header| header.checked(now)).transpose()?,
-                probes: probes.collect::<Result<_, _>>()?,
-                complete: self.complete,
-                ran: ran.collect::<Result<_, _>>()?,
-                gone: gone.collect::<Result<_, _>>()?,
-            })
-        };
-        account().map_err(|bad| bad.within(&format!("instance {uuid}")))
-    }
-}
-
-impl Header {
-    fn checked(self, now: Timestamp) -> Result<tree::Header, BadNews> {
-        let since = self.since.map(|at| time("the beginning of its presence", at, now));
-        let last_update = self.last_update.map(|at| time("the time of its last update", at, now));
-        let mut labels = std::collections::BTreeMap::new();
-        for (name, value) in self.labels {
-            labels.insert(word("the name of a label", name)?, word("the value of a label", value)?);
         }
-        Ok(tree::Header {
-            parent: self.parent,
-            version: word("the version", self.version)?,
-            name: word("the host name", self.name)?,
-            group: word("the group", self.group)?,
+    }
+}
+
+impl Border<'_> {
+    fn account(&mut self, account: Account) -> tree::Account {
+        let Account { uuid, header, probes, complete, ran, gone } = account;
+        let place = format!("instance {uuid}");
+        let header = header.map(|header| self.header(*header, &place));
+        let probes = probes.into_iter().filter_map(|probe| self.probe(probe, &place)).collect();
+        let ran = ran.into_iter().filter_map(|(name, at)| {
+            Some((self.name(&name, &place)?, self.time("the time of a run", at, &place)))
+        });
+        let ran = ran.collect();
+        let gone = gone.iter().filter_map(|name| self.name(name, &place)).collect();
+        tree::Account { uuid, header, probes, complete, ran, gone }
+    }
+
+    fn header(&mut self, header: Header, place: &str) -> tree::Header {
+        let labels = header.labels.into_iter().map(|(name, value)| {
+            let name = self.word("the name of a label", name, place);
+            (name, self.word("the value of a label", value, place))
+        });
+        let labels = labels.collect();
+        let since = header.since.map(|at| self.time("the beginning of its presence", at, place));
+        let update = header.last_update.map(|at| self.time("its last update", at, place));
+        tree::Header {
+            parent: header.parent,
+            version: self.word("the version", header.version, place),
+            name: self.word("the host name", header.name, place),
+            group: self.word("the group", header.group, place),
             labels,
             // A newer instance may know more kinds of presence.
-            presence: Presence::parse(&self.presence).unwrap_or(Presence::Unknown),
-            since: since.transpose()?,
-            last_update: last_update.transpose()?,
-            problem: self.problem.map(message),
-        })
+            presence: Presence::parse(&header.presence).unwrap_or(Presence::Unknown),
+            since,
+            last_update: update,
+            problem: header.problem.map(message),
+        }
+    }
+
+    /// The probe; one that says so if it makes no sense; `None` if not even its name does.
+    fn probe(&mut self, probe: Probe, place: &str) -> Option<tree::Probe> {
+        let name = self.name(&probe.name, place)?;
+        let (since, stale, interval) = (probe.since, probe.stale, probe.interval);
+        let since = self.time("the beginning of the status", since, place);
+        let result = probe.result(name.clone(), self.pool, self.now).unwrap_or_else(|flaw| {
+            let told = broken(name.clone(), &flaw, interval, self.now);
+            self.flaws.add(flaw.within(&format!("probe `{name}` of {place}")));
+            told
+        });
+        Some(tree::Probe { result: Arc::new(result), since, stale })
+    }
+
+    fn name(&mut self, name: &str, place: &str) -> Option<ProbeName> {
+        self.flaws.good(name_of(self.pool, name).map_err(|flaw| flaw.within(place)))
+    }
+
+    /// A time; now if it is none.
+    fn time(&mut self, what: &str, at_ms: i64, place: &str) -> Timestamp {
+        let at = past(what, at_ms, self.now).map_err(|flaw| flaw.within(place));
+        self.flaws.good(at).unwrap_or(self.now)
+    }
+
+    /// A word; what can be shown of it if it is none.
+    fn word(&mut self, what: &str, text: String, place: &str) -> String {
+        match word_flaw(&text) {
+            None => text,
+            Some(_) => {
+                let shown = cut(printable(&text), MAX_WORD_BYTES);
+                self.flaws
+                    .good(word(what, text).map_err(|flaw| flaw.within(place)))
+                    .unwrap_or(shown)
+            }
+        }
     }
 }
 
 impl Probe {
-    fn checked(self, pool: &Pool, now: Timestamp) -> Result<tree::Probe, BadNews> {
-        let name = name_of(pool, &self.name)?;
-        let place = format!("probe `{name}`");
-        self.checked_as(name, pool, now).map_err(|bad| bad.within(&place))
-    }
-
-    fn checked_as(
-        self,
-        name: ProbeName,
-        pool: &Pool,
-        now: Timestamp,
-    ) -> Result<tree::Probe, BadNews> {
-        let result = ProbeResult {
+    fn result(self, name: ProbeName, pool: &Pool, now: Timestamp) -> Result<ProbeResult, Flaw> {
+        Ok(ProbeResult {
             name,
             version: word("the version", self.version)?,
             value: json("the value", pool, &self.value, detail)?,
             message: message(self.message),
-            date: time("the date", self.date, now)?,
+            date: past("the date", self.date, now)?,
             metrics: json("the list of metrics", pool, &self.metrics, metrics)?,
             detail: json("the detail", pool, &self.detail, detail)?,
             // No probe can say DOWN.
             status: status("the status", self.status)?.min(Status::WORST_OF_PROBE),
             exit_code: self.exit_code,
             interval: self.interval,
-        };
-        let since = time("the beginning of the status", self.since, now)?;
-        Ok(tree::Probe { result: Arc::new(result), since, stale: self.stale })
+        })
     }
+}
+
+/// Takes the place of a result that makes no sense, so that it is seen where the probe is.
+fn broken(name: ProbeName, flaw: &Flaw, interval: u32, now: Timestamp) -> ProbeResult {
+    ProbeResult {
+        name,
+        version: String::new(),
+        value: Json::null(),
+        message: format!("what was reported of this probe makes no sense: {flaw}"),
+        date: now,
+        metrics: Json::null(),
+        detail: Json::null(),
+        status: Status::ERROR,
+        exit_code: 0,
+        interval,
+    }
+}
+
+/// The entries that make sense, checked, without those of kinds that only newer instances know.
+pub fn checked_entries(entries: Vec<Entry>, pool: &Pool, flaws: &mut Flaws) -> Vec<Told> {
+    let told = entries.into_iter().filter_map(|entry| flaws.good(entry.checked(pool))?);
+    told.collect()
 }
 
 impl Entry {
     /// The entry, checked; `None` if it is of a kind that only newer instances know.
-    pub fn checked(self, pool: &Pool, now: Timestamp) -> Result<Option<Told>, BadNews> {
+    fn checked(self, pool: &Pool) -> Result<Option<Told>, Flaw> {
         let Some(kind) = Kind::parse(&self.kind) else { return Ok(None) };
         let place = format!("entry {} of the journal of {}", self.origin_id, self.origin);
         let (origin, origin_id) = (self.origin, self.origin_id);
-        let transition = self.transition(kind, pool, now).map_err(|bad| bad.within(&place))?;
+        let transition = self.transition(kind, pool).map_err(|flaw| flaw.within(&place))?;
         Ok(Some(Told { origin, origin_id, transition }))
     }
 
-    fn transition(self, kind: Kind, pool: &Pool, now: Timestamp) -> Result<Transition, BadNews> {
+    fn transition(self, kind: Kind, pool: &Pool) -> Result<Transition, Flaw> {
         let was = self.was.map(|number| status("the status before", number));
         let is = self.now.map(|number| status("the status after", number));
         Ok(Transition {
             kind,
-            at: time("the time", self.at_ms, now)?,
+            // What lies ahead is for the hub, which says what was claimed.
+            at: time("the time", self.at_ms)?,
             group: word("the group", self.group)?,
             host: word("the host name", self.host)?,
             probe: self.probe.map(|name| name_of(pool, &name)).transpose()?,
@@ -167,34 +235,43 @@ impl Entry {
     }
 }
 
-fn name_of(pool: &Pool, name: &str) -> Result<ProbeName, BadNews> {
+fn name_of(pool: &Pool, name: &str) -> Result<ProbeName, Flaw> {
     let bad = |why: tree::BadName| {
-        BadNews::new(format!("the name `{}` of a probe", quoted(name)), format!("is none: {why}"))
+        Flaw::new(format!("the name `{}` of a probe", quoted(name)), format!("is none: {why}"))
     };
     pool.name(name).map_err(bad)
 }
 
-fn word(what: &str, word: String) -> Result<String, BadNews> {
+fn word(what: &str, word: String) -> Result<String, Flaw> {
     match word_flaw(&word) {
-        Some(flaw) => Err(BadNews::new(what, format!("{flaw}: `{}`", quoted(&word)))),
+        Some(flaw) => Err(Flaw::new(what, format!("{flaw}: `{}`", quoted(&word)))),
         None => Ok(word),
     }
 }
 
-fn status(what: &str, number: u16) -> Result<Status, BadNews> {
+fn status(what: &str, number: u16) -> Result<Status, Flaw> {
     Status::new(number.into())
-        .ok_or_else(|| BadNews::new(what, format!("is {number}, not a number from 100 to 999")))
+        .ok_or_else(|| Flaw::new(what, format!("is {number}, not a number from 100 to 999")))
+}
+
+fn time(what: &str, at_ms: i64) -> Result<Timestamp, Flaw> {
+    Timestamp::from_millisecond(at_ms)
+        .map_err(|_| Flaw::new(what, format!("is {at_ms} ms, which is no time")))
 }
 
 /// A time by the clock of another, which may be wrong: what lies ahead is taken as now.
-fn time(what: &str, at_ms: i64, now: Timestamp) -> Result<Timestamp, BadNews> {
-    let at = Timestamp::from_millisecond(at_ms)
-        .map_err(|_| BadNews::new(what, format!("is {at_ms} ms, which is no time")))?;
+fn past(what: &str, at_ms: i64, now: Timestamp) -> Result<Timestamp, Flaw> {
+    let at = time(what, at_ms)?;
     Ok(if at.duration_since(now) > MAX_AHEAD { now } else { at })
 }
 
-fn message(mut text: String) -> String {
-    let mut end = MAX_MESSAGE_BYTES.min(text.len());
+fn message(text: String) -> String {
+    cut(text, MAX_MESSAGE_BYTES)
+}
+
+/// The beginning of a text, at most this many bytes.
+fn cut(mut text: String, most: usize) -> String {
+    let mut end = most.min(text.len());
     while !text.is_char_boundary(end) {
         end -= 1;
     }
@@ -208,32 +285,14 @@ fn json(
     pool: &Pool,
     text: &str,
     bound: impl FnOnce(Json) -> Json,
-) -> Result<Json, BadNews> {
-    let check = |text: &str| Json::parse(text).filter(|_| nesting(text) <= MAX_NESTING).map(bound);
-    pool.json(text, check).ok_or_else(|| {
-        let why = format!("is not JSON, or nested deeper than {MAX_NESTING}: `{}`", quoted(text));
-        BadNews::new(what, why)
-    })
-}
-
-/// How deep lists and objects are nested in a text that is JSON.
-fn nesting(text: &str) -> usize {
-    let (mut depth, mut deepest) = (0_usize, 0);
-    let (mut in_string, mut escaped) = (false, false);
-    for byte in text.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            b'[' | b'{' if !in_string => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    deepest
+) -> Result<Json, Flaw> {
+    // Depth first: parsing goes down as deep as the text does.
+    let check = |text: &str| match nesting(text) > MAX_NESTING {
+        true => Some(Json::string(&format!("nested deeper than {MAX_NESTING}: left out"))),
+        false => Json::parse(text).map(bound),
+    };
+    pool.json(text, check)
+        .ok_or_else(|| Flaw::new(what, format!("is not JSON: `{}`", quoted(text))))
 }
 
 /// JSON that is not too big; else its beginning as text.

@@ -93,23 +93,23 @@ where
     (master, driver::drive(Transport::new(stream, traffic), start, remote.link()))
 }
 
-/// The master's side of a connection: the way to call the agent, `master` for calls from it, and the
-/// future that drives both. The connection closes when it ends, is dropped, or all [`AgentLink`]s are.
+/// The master's side of a connection: `agent` calls the agent through it, `master` is for calls from it;
+/// the future drives both. The connection closes when it ends, is dropped, or all [`AgentLink`]s are.
 pub fn accept<S, M>(
     stream: S,
+    agent: &AgentLink,
     master: M,
     traffic: Arc<Traffic>,
-) -> (AgentLink, impl Future<Output = Result<(), Ended>>)
+) -> impl Future<Output = Result<(), Ended>> + use<S, M>
 where
     S: AsyncRead + AsyncWrite + Unpin,
     M: Master + Clone,
 {
-    let remote = Remote::<AgentRequest, AgentResponse>::new();
-    let link = remote.link();
+    let link = agent.0.link();
     let start = move |request: driver::Incoming<MasterRequest, MasterResponse>| {
         request.execute(master.clone().serve())
     };
-    (AgentLink(Arc::new(remote)), driver::drive(Transport::new(stream, traffic), start, link))
+    driver::drive(Transport::new(stream, traffic), start, link)
 }
 
 /// The way to call an agent. Takes memory from the first call on, which most connections never see.
@@ -117,6 +117,12 @@ where
 pub struct AgentLink(Arc<Remote<AgentRequest, AgentResponse>>);
 
 impl AgentLink {
+    /// For a connection that begins; calls wait until it does.
+    #[expect(clippy::new_without_default, reason = "each is one connection")]
+    pub fn new() -> AgentLink {
+        AgentLink(Arc::new(Remote::new()))
+    }
+
     /// For calls to the agent.
     pub fn client(&self) -> AgentClient {
         AgentClient::from(self.0.channel::<MasterResponse>())

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! With TLS the handshake has proved who both are. Without it each signs a [`challenge`] made of fresh
-//! numbers of both.
+//! numbers of both. That shows that the real one answered at that moment, and no more: what follows is
+//! not bound to it, so whoever is on the way can let both prove themselves and then go on in their names.
 
 use std::{fmt, time::Duration};
 
@@ -37,6 +38,7 @@ pub type Nonce = [u8; 32];
 /// The client's first message without TLS.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Opening {
+    pub uuid: Uuid,
     pub nonce: Nonce,
 }
 
@@ -141,11 +143,14 @@ pub enum Role {
     Server,
 }
 
-/// What a proof of identity signs: this connection, between these two, in this version.
+/// What a proof of identity signs: fresh numbers of these two, in this version. `authority` is the SHA-256
+/// of the server's CA certificate, so that a proof for one server is none for another that says it has the
+/// same uuid.
 pub fn challenge(
     role: Role,
     client: Uuid,
     server: Uuid,
+    authority: &[u8; 32],
     client_nonce: &Nonce,
     server_nonce: &Nonce,
     version: u16,
@@ -154,11 +159,12 @@ pub fn challenge(
         Role::Client => b"client\0",
         Role::Server => b"server\0",
     };
-    let parts: [&[u8]; 7] = [
+    let parts: [&[u8]; 8] = [
         b"wigo push, proof of identity\0",
         role,
         client.as_bytes(),
         server.as_bytes(),
+        authority,
         client_nonce,
         server_nonce,
         &version.to_be_bytes(),

@@ -8,8 +8,9 @@
 //!    frames and holds each peer to its rate.
 //!
 //! [`wire`] are the messages as they travel, `border` checks them on the way in. Whatever arrives is
-//! hostile until it has passed the border: nothing is allocated because a peer announces it, and a peer
-//! that talks nonsense loses its connection and nothing else.
+//! hostile until it has passed the border: nothing is allocated because a peer announces it. A peer whose
+//! bytes are no messages loses its connection and nothing else; what makes no sense in a message is left
+//! out.
 //!
 //! Encoding: bincode with variable integers. It does not describe itself, so the messages of a version
 //! are fixed; methods and variants are only ever appended.
@@ -27,5 +28,5 @@ mod lane;
 mod pool;
 mod rate;
 
-pub use border::BadNews;
+pub use border::{Flaw, Flaws, checked_entries};
 pub use pool::Pool;

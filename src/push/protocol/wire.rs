@@ -2,7 +2,8 @@
 //!
 //! bincode writes fields one after the other without names, so nothing here may be left out, reordered or
 //! decided by looking ahead. Times are milliseconds since 1970, JSON is text, kinds are words. What is
-//! received means nothing until it has passed the border: [`Report::checked`], [`Entry::checked`].
+//! received means nothing until it has passed the border: [`Report::checked`],
+//! [`checked_entries`](super::checked_entries).
 
 use std::{fmt, marker::PhantomData};
 

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::{
     Host,
+    heard::Heard,
     live::Close,
     session::{Over, Session},
 };
@@ -21,7 +22,7 @@ use crate::{
     connections::Admitted,
     push::{
         authority::{Decision, EnrolRequest, Enrolment, Refusal},
-        nonce,
+        client_pause, nonce,
         protocol::{
             channel::{self, AgentLink, deadline},
             greeting::{self, GREETING_LIMIT, Unacquainted},
@@ -47,6 +48,11 @@ const WAITING_LIMIT: Duration = Duration::from_secs(3600);
 const STILL_THERE_LIMIT: Duration = Duration::from_secs(2);
 /// For a client to be told why its connection ends.
 const FAREWELL_LIMIT: Duration = Duration::from_secs(1);
+/// Around this many milliseconds a client is to come back later when there are too many.
+const BUSY_PAUSE_MS: u32 = 5_000;
+/// What a client without TLS is told that shows a token.
+const TOKEN_NEEDS_TLS: &str = "a join token needs TLS: set SslEnabled on both sides, or have an operator \
+                               allow this client without a token";
 /// The shortest time between two signs of life that is asked for.
 const SHORTEST_HEARTBEAT: Duration = Duration::from_millis(200);
 /// A client is silent when it has missed its sign of life by this much, or by a fifth of its interval.
@@ -144,7 +150,8 @@ where
     };
     match hello {
         Hello::Enrol(enrol) => {
-            let waiting = timeout(WAITING_LIMIT, enrolling(&mut stream, enrol, address, host));
+            let enrolling = enrolling(&mut stream, enrol, address, host, stranger);
+            let waiting = timeout(WAITING_LIMIT, enrolling);
             tokio::select! {
                 done = waiting => done.unwrap_or(Ok(()))?,
                 () = stop.wait() => {}
@@ -182,10 +189,8 @@ where
     let ours = nonce();
     let theirs = match shown {
         Some(_) => None,
-        None => Some(receive::<_, Opening>(stream, GREETING_LIMIT).await?.nonce),
+        None => Some(receive::<_, Opening>(stream, GREETING_LIMIT).await?),
     };
-    // Who is to prove something to a client has to know which one: its uuid comes with the hello, so the
-    // server's proof is made for any.
     let name = host.hub.read(|tree| tree.me().host.name.clone());
     let mut introduction = Introduction {
         uuid: host.uuid,
@@ -195,8 +200,10 @@ where
         certificate: None,
         proof: None,
     };
-    if let Some(theirs) = &theirs {
-        let signed = challenge(Role::Server, Uuid::nil(), host.uuid, theirs, &ours, version);
+    if let Some(Opening { uuid, nonce }) = &theirs {
+        let authority = host.ca.fingerprint();
+        let signed =
+            challenge(Role::Server, *uuid, host.uuid, authority.as_bytes(), nonce, &ours, version);
         introduction.certificate = Some(host.ca.certificate_der().to_vec());
         introduction.proof = Some(host.ca.sign(&signed));
     }
@@ -205,7 +212,7 @@ where
     let now = std::time::SystemTime::now();
     let identity = match (shown, &theirs) {
         (Some(Some(chain)), _) => host.ca.verify_client(&chain, now),
-        (None, Some(theirs)) => proved(&hello, theirs, &ours, version, host),
+        (None, Some(theirs)) => proved(&hello, &theirs.nonce, &ours, version, host),
         _ => Err(BadPeer::Missing),
     };
     Ok((hello, identity))
@@ -225,7 +232,9 @@ fn proved(
     let chain: Vec<CertificateDer<'_>> =
         shown.chain.iter().map(|one| CertificateDer::from(one.as_slice())).collect();
     let identity = host.ca.verify_client(&chain, std::time::SystemTime::now())?;
-    let signed = challenge(Role::Client, *uuid, host.uuid, theirs, ours, version);
+    let authority = host.ca.fingerprint();
+    let signed =
+        challenge(Role::Client, *uuid, host.uuid, authority.as_bytes(), theirs, ours, version);
     match chain.first().is_some_and(|leaf| verify_signature(leaf, &signed, &shown.proof)) {
         true => Ok(identity),
         false => Err(BadPeer::Unproved),
@@ -241,6 +250,11 @@ async fn refuse<S: AsyncWrite + Unpin, T>(
     Err(NoSession::Refused(why))
 }
 
+async fn busy<S: AsyncWrite + Unpin, T>(stream: &mut S) -> Result<Option<T>, NoSession> {
+    send(stream, &Answer::Busy { retry_ms: client_pause(BUSY_PAUSE_MS) }).await?;
+    Ok(None)
+}
+
 async fn unknown<S: AsyncWrite + Unpin, T>(stream: &mut S, why: String) -> Result<T, NoSession> {
     send(stream, &Answer::Unknown { why: why.clone() }).await?;
     Err(NoSession::Refused(why))
@@ -252,10 +266,14 @@ async fn enrolling<S>(
     enrol: Enrol,
     address: SocketAddr,
     host: &Host,
+    stranger: Admitted,
 ) -> Result<(), NoSession>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    if !host.encrypted && enrol.token.is_some() {
+        return refuse(stream, TOKEN_NEEDS_TLS.to_owned(), false).await;
+    }
     let Enrol { uuid, version, host: name, group, csr, token } = enrol;
     let request =
         EnrolRequest { uuid, host: name, group, version, csr, token, address: address.ip() };
@@ -264,6 +282,11 @@ where
         Enrolment::Refused(Refusal { why, retry }) => return refuse(stream, why, retry).await,
         Enrolment::Waiting { key, decision } => (key, decision),
     };
+    // Those who wait for a person must not keep those out who are admitted already.
+    let Some(_waiting) = host.live.waiting.admit(address.ip()) else {
+        return busy::<_, ()>(stream).await.map(drop);
+    };
+    drop(stranger);
     loop {
         send(stream, &Answer::Waiting { key: *key.as_bytes() }).await?;
         let decided: Result<Decision, oneshot::error::RecvError> = tokio::select! {
@@ -298,6 +321,9 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let uuid = identity.uuid;
+    let Some(login_place) = host.live.logins.admit(address.ip()) else {
+        return busy(&mut stream).await;
+    };
     if let Err(Refusal { why, retry: _ }) = host.authority.admit(&identity).await {
         return unknown(&mut stream, why).await;
     }
@@ -329,15 +355,22 @@ where
         silence_ms: millis(silence),
         return_ms,
     };
-    send(&mut stream, &welcome).await?;
-    // It is no stranger any more.
-    drop(stranger);
-    let session = Session::new(host.clone(), identity);
-    let shared = session.shared();
-    let (agent, driver) = channel::accept(stream, session, host.traffic.clone());
+    let agent = AgentLink::new();
+    // Before it is welcome, so that a client that is told so really is.
     let Some((number, closed)) = host.live.enter(uuid, address, agent.clone(), replaces) else {
         return Err(NoSession::Refused("the same client was quicker on another connection".into()));
     };
+    let entered = Entered { host: host.clone(), uuid, number };
+    if let Err(gone) = send(&mut stream, &welcome).await {
+        entered.leave(Some(Parting::Lost));
+        return Err(gone.into());
+    }
+    // It is no stranger any more.
+    drop((stranger, login_place));
+    let session = Session::new(host.clone(), identity);
+    let shared = session.shared();
+    let stream = Heard::new(stream, shared.clone());
+    let driver = channel::accept(stream, &agent, session, host.traffic.clone());
     let contact = Contact::Push { address: address.to_string(), encrypted: host.encrypted };
     host.hub.handle(Event::Linked {
         link: uuid,
@@ -346,16 +379,37 @@ where
         limit: silence,
         grace,
     });
+    // It may have been revoked since it was admitted, before there was a link to forget. From here on
+    // whoever revokes finds both.
+    if !host.authority.is_allowed(uuid) {
+        host.hub.handle(Event::Forgotten { uuid, why: "revoked".to_owned() });
+        host.live.close(uuid);
+    }
     let running = Running { shared, agent, closed, silence, stop };
-    let (driver, host, name) = (Box::pin(driver), host.clone(), login.host);
+    let (driver, name) = (Box::pin(driver), login.host);
     Ok(Some(Box::pin(async move {
         let how = running.run(driver, &name, address).await;
-        if host.live.leave(uuid, number)
+        entered.leave(how);
+    })))
+}
+
+/// A client's place among those that are connected.
+struct Entered {
+    host: Arc<Host>,
+    uuid: Uuid,
+    number: u64,
+}
+
+impl Entered {
+    /// Tells the tree how the client parted, unless it is here again already or that does not matter.
+    fn leave(self, how: Option<Parting>) {
+        let (host, link) = (&self.host, self.uuid);
+        if host.live.leave(link, self.number)
             && let Some(how) = how
         {
-            host.hub.handle(Event::Parted { link: uuid, how });
+            host.hub.handle(Event::Parted { link, how });
         }
-    })))
+    }
 }
 
 fn millis(time: Duration) -> u32 {
@@ -410,7 +464,7 @@ impl Running {
                     };
                 }
                 () = is_set(&mut over) => {
-                    return self.over(&last_word, driver.as_mut(), name).await;
+                    return self.over(&last_word, driver.as_mut()).await;
                 }
                 () = is_set(&mut dismissed) => {
                     return self.closed(driver.as_mut()).await;
@@ -431,7 +485,6 @@ impl Running {
         &self,
         over: &watch::Receiver<Option<Over>>,
         driver: Pin<&mut impl Future<Output = Result<(), channel::Ended>>>,
-        name: &str,
     ) -> Option<Parting> {
         let how = over.borrow().clone();
         match how {
@@ -439,11 +492,6 @@ impl Running {
                 // It waits for our answer, and closes then.
                 let _ = timeout(FAREWELL_LIMIT, driver).await;
                 Some(parting)
-            }
-            Some(Over::Nonsense(why)) => {
-                tracing::warn!("push client {name} is cut off: {why}");
-                self.farewell(driver, why).await;
-                Some(Parting::Lost)
             }
             None => Some(Parting::Lost),
         }
@@ -474,3 +522,6 @@ impl Running {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

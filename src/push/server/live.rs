@@ -12,13 +12,34 @@ use std::{
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::push::protocol::channel::AgentLink;
+use crate::{connections::Connections, push::protocol::channel::AgentLink};
+
+/// Connections at once whose clients wait to be admitted: some more than the waiting list has places for.
+const MAX_WAITING: usize = 1_100;
+/// Of these, from one address, behind which there may be many.
+const MAX_WAITING_PER_ADDRESS: usize = MAX_WAITING / 2;
+/// Clients at once that are about to be welcome; more are told to come back later.
+const MAX_LOGINS: usize = 512;
 
 /// The connections of clients.
-#[derive(Default)]
 pub struct Live {
     connections: Mutex<HashMap<Uuid, Connection>>,
     next: AtomicU64,
+    /// Those that wait for a person to admit them.
+    pub(super) waiting: Connections,
+    /// Those that have proved who they are and are about to be welcome.
+    pub(super) logins: Connections,
+}
+
+impl Default for Live {
+    fn default() -> Live {
+        Live {
+            connections: Mutex::default(),
+            next: AtomicU64::default(),
+            waiting: Connections::new(MAX_WAITING, MAX_WAITING_PER_ADDRESS),
+            logins: Connections::new(MAX_LOGINS, MAX_LOGINS),
+        }
+    }
 }
 
 /// Why a connection has to end.
@@ -56,8 +77,8 @@ impl Live {
         self.connections().get(&uuid).cloned()
     }
 
-    /// Takes a connection in. `replaces` is the number of the one that it takes the place of; if another
-    /// one is there, that one stays and there is nothing.
+    /// Takes a connection in. `replaces` is the number of the one that it takes the place of, if that is
+    /// still there; if another one is there, that one stays and there is nothing.
     pub(super) fn enter(
         &self,
         uuid: Uuid,
@@ -66,7 +87,7 @@ impl Live {
         replaces: Option<u64>,
     ) -> Option<(u64, watch::Receiver<Option<Close>>)> {
         let mut connections = self.connections();
-        if connections.get(&uuid).map(|held| held.number) != replaces {
+        if connections.get(&uuid).is_some_and(|held| Some(held.number) != replaces) {
             return None;
         }
         let (close, closed) = watch::channel(None);

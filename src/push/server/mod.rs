@@ -3,10 +3,12 @@
 //! - `connection`: one connection from its first byte to its end
 //! - `session`: what a client reports becomes part of the tree
 //! - `live`: which clients are connected
+//! - `heard`: bytes are a sign of life
 //!
 //! Whoever is not known yet gets little: a bounded number of connections, a short time, small messages.
 
 mod connection;
+mod heard;
 mod live;
 mod session;
 
@@ -32,9 +34,9 @@ const ACCEPT_PAUSE: (Duration, Duration) = (Duration::from_millis(10), Duration:
 const BACKLOG: u32 = 4_096;
 /// How often it is looked whether the list of allowed clients was edited.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// While so many clients are looked for silence, the disk may have this many journal entries waiting
-/// before clients have to keep theirs for a while.
-pub const MAX_WAITING_ENTRIES: usize = 20_000;
+/// How full the queue of the disk may be, as a share of what it holds, before clients have to keep their
+/// journal entries for a while.
+const FULL_ENOUGH: f64 = 0.25;
 
 /// The listener cannot be had.
 #[derive(Debug, Error)]
@@ -49,8 +51,8 @@ pub struct CannotListen {
 
 /// How much of the journal waits for the disk.
 pub trait Pressure: Send + Sync + 'static {
-    /// Entries that are not on the disk yet.
-    fn waiting(&self) -> usize;
+    /// Entries that are not on the disk yet, as a share of what can wait, 0.0 to 1.0.
+    fn waiting(&self) -> f64;
 }
 
 /// What every connection works with.
@@ -104,31 +106,36 @@ impl Server {
                  way; use it only inside a network that is protected otherwise"
             );
         }
-        let strangers = Connections::new(MAX_STRANGERS, MAX_STRANGERS_PER_ADDRESS);
-        let looking = look_after(host.clone());
-        tokio::pin!(looking);
-        let mut pause = ACCEPT_PAUSE.0;
-        loop {
-            let accepted = tokio::select! {
-                accepted = self.listener.accept() => accepted,
-                () = &mut looking => continue,
-                () = stop.wait() => break,
-            };
-            match accepted {
-                Ok((stream, peer)) => {
-                    pause = ACCEPT_PAUSE.0;
-                    // Too many: closed at once; a client that is meant well tries again.
-                    if let Some(stranger) = strangers.admit(peer.ip()) {
-                        let _ = stream.set_nodelay(true);
-                        let (host, stop) = (host.clone(), stop.clone());
-                        tokio::spawn(serve(stream, peer, host, stranger, stop));
-                    }
+        let given = stop.clone();
+        // None of these waits for another: above all no revocation for a disk.
+        tokio::select! {
+            () = accept(&self.listener, &host, &given) => {}
+            () = close_revoked(&host) => {}
+            () = notice_edits(&host) => {}
+            () = stop.wait() => {}
+        }
+    }
+}
+
+/// Takes connections. Never ends.
+async fn accept(listener: &TcpListener, host: &Arc<Host>, stop: &Stop) {
+    let strangers = Connections::new(MAX_STRANGERS, MAX_STRANGERS_PER_ADDRESS);
+    let mut pause = ACCEPT_PAUSE.0;
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                pause = ACCEPT_PAUSE.0;
+                // Too many: closed at once; a client that is meant well tries again.
+                if let Some(stranger) = strangers.admit(peer.ip()) {
+                    let _ = stream.set_nodelay(true);
+                    let (host, stop) = (host.clone(), stop.clone());
+                    tokio::spawn(serve(stream, peer, host, stranger, stop));
                 }
-                Err(error) => {
-                    tracing::warn!("cannot accept a push client: {error}");
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(ACCEPT_PAUSE.1);
-                }
+            }
+            Err(error) => {
+                tracing::warn!("cannot accept a push client: {error}");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(ACCEPT_PAUSE.1);
             }
         }
     }
@@ -144,19 +151,24 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Closes the connections of revoked clients, and notices edits of the allowed list. Never ends.
-async fn look_after(host: Arc<Host>) {
+/// Closes the connections of revoked clients. Never ends.
+async fn close_revoked(host: &Host) {
     let mut revoked = host.authority.revoked();
     loop {
-        tokio::select! {
-            one = revoked.recv() => match one {
-                Ok(uuid) => host.live.close(uuid),
-                Err(RecvError::Lagged(_)) => {
-                    host.live.close_all_but(|uuid| host.authority.is_allowed(uuid));
-                }
-                Err(RecvError::Closed) => std::future::pending::<()>().await,
-            },
-            () = tokio::time::sleep(LOOK_EVERY) => host.authority.look().await,
+        match revoked.recv().await {
+            Ok(uuid) => host.live.close(uuid),
+            Err(RecvError::Lagged(_)) => {
+                host.live.close_all_but(|uuid| host.authority.is_allowed(uuid));
+            }
+            Err(RecvError::Closed) => std::future::pending().await,
         }
+    }
+}
+
+/// Notices edits of the allowed list. Never ends.
+async fn notice_edits(host: &Host) {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        host.authority.look().await;
     }
 }

@@ -2,20 +2,21 @@
 
 use std::sync::{
     Arc, Mutex, PoisonError,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use tarpc::context::Context;
 use tokio::{sync::watch, time::Instant};
 use uuid::Uuid;
 
-use super::{Host, MAX_WAITING_ENTRIES};
+use super::{FULL_ENOUGH, Host};
 use crate::{
     push::{
         client_pause,
         protocol::{
-            BadNews,
+            Flaws,
             channel::Master,
+            checked_entries,
             wire::{self, News, Receipt},
         },
     },
@@ -26,6 +27,9 @@ use crate::{
 /// How long a client waits before it tells more of its journal when the disk is behind, in milliseconds.
 const SLOW_PAUSE_MS: u32 = 1_000;
 
+/// While a message arrives it is noted this often that its sender is alive, in milliseconds.
+const HEARD_EVERY_MS: u64 = 100;
+
 /// The calls of one client.
 #[derive(Clone)]
 pub(super) struct Session(Arc<Shared>);
@@ -33,10 +37,13 @@ pub(super) struct Session(Arc<Shared>);
 pub(super) struct Shared {
     host: Arc<Host>,
     uuid: Uuid,
-    identity: ClientIdentity,
+    /// By the newest certificate.
+    identity: Mutex<ClientIdentity>,
     began: Instant,
     /// Milliseconds after `began` when the client was last heard.
     heard_ms: AtomicU64,
+    /// It was said already that what the client sends makes no sense.
+    warned: AtomicBool,
     state: Mutex<State>,
     /// Why the connection has to end, if the client has given a reason.
     pub over: watch::Sender<Option<Over>>,
@@ -46,8 +53,6 @@ pub(super) struct Shared {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Over {
     Left(Parting),
-    /// What it sent made no sense.
-    Nonsense(String),
 }
 
 #[derive(Default)]
@@ -63,9 +68,10 @@ impl Session {
         Session(Arc::new(Shared {
             host,
             uuid: identity.uuid,
-            identity,
+            identity: Mutex::new(identity),
             began: Instant::now(),
             heard_ms: AtomicU64::new(0),
+            warned: AtomicBool::new(false),
             state: Mutex::new(State { sequence: 0, amiss: true }),
             over: watch::channel(None).0,
         }))
@@ -82,19 +88,32 @@ impl Shared {
         self.began + std::time::Duration::from_millis(self.heard_ms.load(Ordering::Relaxed))
     }
 
-    fn report(&self, news: News) -> Receipt {
-        let heard = self.began.elapsed().as_millis() as u64;
-        self.heard_ms.store(heard, Ordering::Relaxed);
-        match self.take(news) {
-            Ok(receipt) => receipt,
-            Err(bad) => {
-                self.over.send_replace(Some(Over::Nonsense(bad.to_string())));
-                Receipt::Resync
-            }
+    /// Something has arrived, perhaps a part of a message only.
+    pub fn received(&self) {
+        let now = self.began.elapsed().as_millis() as u64;
+        let before = self.heard_ms.load(Ordering::Relaxed);
+        if now.saturating_sub(before) >= HEARD_EVERY_MS {
+            self.heard_ms.store(now, Ordering::Relaxed);
+            self.host.hub.handle(Event::Heard { link: self.uuid });
         }
     }
 
-    fn take(&self, news: News) -> Result<Receipt, BadNews> {
+    fn report(&self, news: News) -> Receipt {
+        let heard = self.began.elapsed().as_millis() as u64;
+        self.heard_ms.store(heard, Ordering::Relaxed);
+        let mut flaws = Flaws::default();
+        let receipt = self.take(news, &mut flaws);
+        if let Some(flaw) = flaws.take().filter(|_| !self.warned.swap(true, Ordering::Relaxed)) {
+            tracing::warn!(
+                "push client {}: {flaw}. This is left out, and further news of this connection that make \
+                 no sense are too; update the instance that sent it",
+                self.uuid
+            );
+        }
+        receipt
+    }
+
+    fn take(&self, news: News, flaws: &mut Flaws) -> Receipt {
         let News { sequence, report, entries, position } = news;
         let begins = report.as_ref().is_some_and(|report| report.begins);
         {
@@ -103,29 +122,27 @@ impl Shared {
             state.amiss = !begins && (state.amiss || sequence != expected);
             state.sequence = sequence;
             if state.amiss {
-                return Ok(Receipt::Resync);
+                return Receipt::Resync;
             }
         }
         let (hub, pool, link) = (&self.host.hub, &self.host.pool, self.uuid);
         let now = hub.now().wall;
         match report {
             Some(report) => {
-                let report = report.checked(pool, now)?;
+                let report = report.checked(pool, now, flaws);
                 if hub.report(link, report) {
                     self.state.lock().unwrap_or_else(PoisonError::into_inner).amiss = true;
-                    return Ok(Receipt::Resync);
+                    return Receipt::Resync;
                 }
             }
             None => hub.handle(Event::Heard { link }),
         }
-        let Some(position) = position else { return Ok(Receipt::Taken) };
-        if self.host.pressure.waiting() > MAX_WAITING_ENTRIES {
-            return Ok(Receipt::Slow { pause_ms: client_pause(SLOW_PAUSE_MS) });
+        let Some(position) = position else { return Receipt::Taken };
+        if self.host.pressure.waiting() > FULL_ENOUGH {
+            return Receipt::Slow { pause_ms: client_pause(SLOW_PAUSE_MS) };
         }
-        let told = entries.into_iter().map(|entry| entry.checked(pool, now));
-        let told: Vec<_> = told.filter_map(Result::transpose).collect::<Result<_, _>>()?;
-        hub.learn(link, told, position);
-        Ok(Receipt::Taken)
+        hub.learn(link, checked_entries(entries, pool, flaws), position);
+        Receipt::Taken
     }
 }
 
@@ -135,8 +152,14 @@ impl Master for Session {
     }
 
     async fn renew(self, _: Context, csr: String) -> Result<String, String> {
-        let signed = self.0.host.authority.renew(&self.0.identity, csr).await;
-        signed.map(|signed| signed.certificate_pem).map_err(|refusal| refusal.why)
+        let identity = || self.0.identity.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = identity().clone();
+        let signed = self.0.host.authority.renew(&held, csr).await;
+        let signed = signed.map_err(|refusal| refusal.why)?;
+        // From here on the connection lives by this one.
+        let (key, not_after) = (signed.key, signed.not_after);
+        *identity() = ClientIdentity { key, not_after, ..held };
+        Ok(signed.certificate_pem)
     }
 
     async fn leave(self, _: Context, parting: wire::Parting) {

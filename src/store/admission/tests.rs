@@ -63,7 +63,15 @@ fn a_use_is_taken_only_when_the_token_is_good() {
     let (group, host) = (Some("web".to_owned()), Some("www*.example.org".to_owned()));
     admission.mint_token(KEY, 2, expires, group, host).unwrap();
     let now = Timestamp::now();
-    let attempt = |hash, now, group, host| admission.use_token(hash, now, group, host).unwrap();
+    let uuid = Uuid::from_u128(5);
+    let attempt = |hash, now, group, host| {
+        let looked = admission.look_at_token(hash, now, group, host).unwrap();
+        let used = admission.bind_by_token(hash, now, group, host, uuid, KEY).unwrap();
+        assert_eq!(looked, used);
+        let is_bound = admission.unbind_client(uuid).unwrap();
+        assert_eq!(is_bound, used == TokenUse::Good, "use and key go together");
+        used
+    };
     let left = || admission.tokens().unwrap()[0].uses_left;
     assert_eq!(attempt(OTHER_KEY, now, "web", "www1.example.org"), TokenUse::Unknown);
     assert_eq!(attempt(KEY, now, "db", "www1.example.org"), TokenUse::OtherGroup);
@@ -74,6 +82,8 @@ fn a_use_is_taken_only_when_the_token_is_good() {
     assert_eq!(attempt(KEY, now, "web", "WWW2.example.org"), TokenUse::Good);
     assert_eq!(attempt(KEY, now, "web", "www3.example.org"), TokenUse::UsedUp);
     assert_eq!(left(), 0);
+    admission.unbind_by_token(KEY, uuid).unwrap();
+    assert_eq!(attempt(KEY, now, "web", "www3.example.org"), TokenUse::Good);
     assert!(admission.drop_token(KEY).unwrap());
     assert!(!admission.drop_token(KEY).unwrap());
     assert_eq!(attempt(KEY, now, "web", "www1.example.org"), TokenUse::Unknown);
@@ -87,7 +97,8 @@ fn of_many_at_once_as_many_are_admitted_as_there_are_uses() {
     let start = Barrier::new(8);
     let attempt = || {
         start.wait();
-        store.admission().use_token(KEY, Timestamp::now(), "", "").unwrap()
+        let (uuid, now) = (Uuid::from_u128(5), Timestamp::now());
+        store.admission().bind_by_token(KEY, now, "", "", uuid, KEY).unwrap()
     };
     let outcomes: Vec<TokenUse> = thread::scope(|scope| {
         let threads: Vec<_> = (0..8).map(|_| scope.spawn(attempt)).collect();
@@ -125,7 +136,8 @@ fn tokens_of_no_use_go_after_a_day() {
     admission.mint_token(hash(3), 1, later(), None, None).unwrap();
     let connection = Connection::open(folder.path().join("wigo.db")).unwrap();
     let now = Timestamp::now();
-    assert_eq!(admission.use_token(hash(2), now, "", "").unwrap(), TokenUse::Good);
+    let used = admission.bind_by_token(hash(2), now, "", "", Uuid::from_u128(5), KEY);
+    assert_eq!(used.unwrap(), TokenUse::Good);
     let left = || -> Vec<u8> {
         let mut left: Vec<u8> = admission.tokens().unwrap().iter().map(|t| t.hash[0]).collect();
         left.sort_unstable();
@@ -184,6 +196,44 @@ fn a_database_that_is_not_there_or_not_up_to_date_is_left_alone() {
     std::fs::write(&path, "no database at all".repeat(100)).unwrap();
     let _ = std::fs::remove_file(folder.path().join("wigo.db-wal"));
     assert!(why().contains("damaged"), "{}", why());
+}
+
+#[test]
+fn a_token_is_looked_at_while_others_write() {
+    let folder = TempDir::new().unwrap();
+    let store = store(folder.path());
+    let other = Connection::open(folder.path().join("wigo.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let looked = store.admission().look_at_token(KEY, Timestamp::now(), "", "");
+    assert_eq!(looked.unwrap(), TokenUse::Unknown);
+}
+
+#[test]
+fn the_newest_revoked_are_remembered_until_they_are_forgiven() {
+    let folder = TempDir::new().unwrap();
+    let store = store(folder.path());
+    let admission = store.admission();
+    let revoked = |n, key, second| Revoked { uuid: Uuid::from_u128(n), key, at: at(second) };
+    admission.bind_client(Uuid::from_u128(1), KEY, "a").unwrap();
+    let (one, two) = (revoked(1, Some(KEY), 10), revoked(2, None, 20));
+    admission.revoke_client(&one).unwrap();
+    admission.revoke_client(&two).unwrap();
+    assert_eq!(admission.clients().unwrap(), []);
+    assert_eq!(admission.revoked().unwrap(), [two.clone(), one]);
+    admission.forgive_client(Uuid::from_u128(9), KEY).unwrap();
+    assert_eq!(admission.revoked().unwrap(), [two]);
+    admission.forgive_client(Uuid::from_u128(2), KEY).unwrap();
+    assert_eq!(admission.revoked().unwrap(), []);
+
+    let connection = Connection::open(folder.path().join("wigo.db")).unwrap();
+    let fill = "WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < ?1) \
+                INSERT INTO revoked_client (uuid, at) SELECT CAST(i AS BLOB), i FROM n";
+    connection.execute(fill, [MAX_REVOKED as i64]).unwrap();
+    admission.revoke_client(&revoked(3, None, 1_000_000)).unwrap();
+    let left = "SELECT count(*), min(at) FROM revoked_client";
+    let left: (i64, i64) =
+        connection.query_row(left, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    assert_eq!(left, (MAX_REVOKED as i64, 2));
 }
 
 #[test]

@@ -78,10 +78,10 @@ fn what_a_history_begins_with_stays() {
     ];
     let store = open_with_entries(folder.path(), written);
     until("the old ones are gone", || ids(&store, &all()) == [14, 13, 11, 9, 7, 6, 3]);
-    let timeline = store.timeline("a", Some("load"), time(0), time(1)).unwrap();
+    let timeline = store.timeline(&host("a"), Some("load"), time(0), time(1)).unwrap();
     assert_eq!(timeline.status_at_start, None);
     let recently = Timestamp::now() - jiff::SignedDuration::from_hours(48);
-    let timeline = store.timeline("a", None, recently, Timestamp::now()).unwrap();
+    let timeline = store.timeline(&host("a"), None, recently, Timestamp::now()).unwrap();
     let names: Vec<_> = timeline.probes_at_start.keys().map(ProbeName::as_str).collect();
     assert_eq!(names, ["load"]);
     // A probe that is gone leaves nothing, once there is nothing before its end.
@@ -125,8 +125,46 @@ fn whether_a_host_is_watched_stays_and_a_host_that_left_does_not() {
     store.append(vec![aged(14, 0, ClockChanged, "")]);
     until("it is gone", || ids(&store, &all()) == [14, 13, 11, 10, 4, 3, 2]);
     let now = Timestamp::now();
-    assert!(store.timeline("a", None, now, now).unwrap().stopped_at_start);
-    assert!(!store.timeline("c", None, now, now).unwrap().stopped_at_start);
+    assert!(store.timeline(&host("a"), None, now, now).unwrap().stopped_at_start);
+    assert!(!store.timeline(&host("c"), None, now, now).unwrap().stopped_at_start);
+}
+
+#[test]
+fn others_who_use_the_name_do_not_make_history_go() {
+    use Kind::*;
+    let folder = TempDir::new().unwrap();
+    let (liar, left) = (Uuid::from_u128(66), Uuid::from_u128(3));
+    let of = |origin, entry: Entry| Entry { origin, ..entry };
+    let known = |uuid| Known {
+        uuid,
+        parent: ORIGIN,
+        via: uuid,
+        contact: None,
+        version: String::new(),
+        name: "a".into(),
+        group: String::new(),
+        labels: Default::default(),
+        down: false,
+        last_update: None,
+    };
+    let store = open(folder.path()).store;
+    store.record(Changes { known: vec![known(OTHER), known(liar)], ..Changes::default() });
+    store.append(vec![
+        of(ORIGIN, aged(1, 60, ProbeSeen, "load")),
+        of(OTHER, aged(2, 60, ProbeSeen, "load")),
+        of(OTHER, aged(3, 59, AgentStarted, "")),
+        // Not below us any more, whoever said that it left.
+        of(left, aged(4, 60, ProbeSeen, "load")),
+        of(liar, aged(5, 58, ProbeGone, "load")),
+        of(liar, aged(6, 57, InstanceGone, "")),
+    ]);
+    store.close(PATIENCE).unwrap();
+    let store = open(folder.path()).store;
+    // What the liar said of itself is gone too, and its last word with it when nothing is left to take.
+    until("what left is gone", || !ids(&store, &all()).contains(&4));
+    store.set_keep_days(31);
+    store.append(vec![aged(7, 0, ClockChanged, "")]);
+    until("the lies are gone", || ids(&store, &all()) == [7, 3, 2, 1]);
 }
 
 #[test]
@@ -146,7 +184,7 @@ fn a_database_without_the_index_is_given_it() {
     connection
         .execute_batch(
             "DROP INDEX journal_probe; DROP TABLE instance; DROP TABLE position; DROP TABLE client; \
-             DROP TABLE join_token; PRAGMA user_version = 1",
+             DROP TABLE revoked_client; DROP TABLE join_token; PRAGMA user_version = 1",
         )
         .unwrap();
     drop(connection);

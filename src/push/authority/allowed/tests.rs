@@ -89,6 +89,7 @@ fn a_file_that_is_gone_changes_nothing_and_is_told_once() {
     assert!(!allowed.look().unwrap());
     assert!(allowed.look().is_err());
     assert!(!allowed.look().unwrap());
+    assert!(allowed.is_as_known().unwrap());
     assert_eq!(allowed.clients().len(), 1);
     allowed.add(uuid(2), "b").unwrap();
     assert_eq!(AllowedFile::open(&path).unwrap().clients().len(), 2);
@@ -99,14 +100,29 @@ fn what_was_edited_survives_our_own_writing() {
     let (_folder, path) = file(&format!("{} a\n", uuid(1)));
     let mut allowed = AllowedFile::open(&path).unwrap();
     fs::write(&path, format!("# edited\n{} a\n{} b\n", uuid(1), uuid(2))).unwrap();
-    assert!(allowed.catch_up().unwrap());
+    assert!(!allowed.is_as_known().unwrap());
+    assert!(!allowed.look().unwrap() && allowed.look().unwrap() && allowed.is_as_known().unwrap());
     allowed.add(uuid(3), "c").unwrap();
     let text = fs::read_to_string(&path).unwrap();
     assert_eq!(text, format!("# edited\n{} a\n{} b\n{} c\n", uuid(1), uuid(2), uuid(3)));
-    // In the middle of an edit the file is empty: what we know is written.
+}
+
+#[test]
+fn who_is_removed_during_an_edit_is_removed_after_it() {
+    let text = format!("{} a\n{} b\n", uuid(1), uuid(2));
+    let (_folder, path) = file(&text);
+    let mut allowed = AllowedFile::open(&path).unwrap();
     fs::write(&path, "").unwrap();
-    assert!(!allowed.catch_up().unwrap());
-    assert_eq!(allowed.clients().len(), 3);
+    allowed.remove(uuid(1)).unwrap();
+    assert_eq!(fs::read(&path).unwrap(), b"", "the editor is not done");
+    fs::write(&path, format!("{text}# edited\n")).unwrap();
+    assert!(!allowed.look().unwrap() && allowed.look().unwrap());
+    assert_eq!(allowed.clients().into_keys().collect::<Vec<_>>(), [uuid(2)]);
+    assert_eq!(fs::read_to_string(&path).unwrap(), format!("{} b\n# edited\n", uuid(2)));
+    // It may be written into the file again.
+    fs::write(&path, &text).unwrap();
+    assert!(!allowed.look().unwrap() && allowed.look().unwrap());
+    assert_eq!(allowed.clients().len(), 2);
 }
 
 #[test]
@@ -119,6 +135,7 @@ fn a_failed_write_leaves_the_list_as_it_was() {
         lines: vec![],
         applied: None,
         seen: None,
+        unwritten: BTreeSet::new(),
     };
     allowed.add(uuid(1), "a").unwrap_err();
     assert!(allowed.clients().is_empty());

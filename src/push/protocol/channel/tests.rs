@@ -77,7 +77,8 @@ fn pair(room: usize) -> Pair {
     let pinged = Arc::clone(&called.0);
     let (master, driver) = connect(below, called, Arc::default());
     let agent_end = tokio::spawn(driver);
-    let (agent, driver) = accept(above, served.clone(), Arc::default());
+    let agent = AgentLink::new();
+    let driver = accept(above, &agent, served.clone(), Arc::default());
     let master_end = tokio::spawn(driver);
     Pair { master, agent, served, pinged, agent_end, master_end }
 }
@@ -86,7 +87,8 @@ fn pair(room: usize) -> Pair {
 fn master_alone() -> (DuplexStream, AgentLink, TestMaster, JoinHandle<Result<(), Ended>>) {
     let (below, above) = duplex(1 << 16);
     let served = TestMaster::default();
-    let (agent, driver) = accept(above, served.clone(), Arc::default());
+    let agent = AgentLink::new();
+    let driver = accept(above, &agent, served.clone(), Arc::default());
     (below, agent, served, tokio::spawn(driver))
 }
 
@@ -294,7 +296,8 @@ async fn memory_of_idle_connections() {
     let before = resident();
     let mut held = Vec::new();
     for (mut agent, above) in agents {
-        let (link, driver) = accept(above, TestMaster::default(), Arc::default());
+        let link = AgentLink::new();
+        let driver = accept(above, &link, TestMaster::default(), Arc::default());
         if held.is_empty() {
             println!("driver: {} bytes", size_of_val(&driver));
         }

@@ -97,7 +97,7 @@ proptest! {
     fn every_message_arrives_as_it_was_sent(
         introduction in introduction(), hello in hello(), answer in answer(), nonce in any::<Nonce>(),
     ) {
-        travels(&Opening { nonce });
+        travels(&Opening { uuid: introduction.uuid, nonce });
         travels(&introduction);
         travels(&hello);
         travels(&answer);
@@ -175,11 +175,12 @@ fn a_challenge_is_bound_to_everything_about_a_connection() {
     let (a, b) = (Uuid::from_u128(1), Uuid::from_u128(2));
     let (x, y) = ([1; 32], [2; 32]);
     let all = [
-        challenge(Role::Client, a, b, &x, &y, 1),
-        challenge(Role::Server, a, b, &x, &y, 1),
-        challenge(Role::Client, b, a, &x, &y, 1),
-        challenge(Role::Client, a, b, &y, &x, 1),
-        challenge(Role::Client, a, b, &x, &y, 2),
+        challenge(Role::Client, a, b, &x, &x, &y, 1),
+        challenge(Role::Server, a, b, &x, &x, &y, 1),
+        challenge(Role::Client, b, a, &x, &x, &y, 1),
+        challenge(Role::Client, a, b, &x, &y, &x, 1),
+        challenge(Role::Client, a, b, &x, &x, &y, 2),
+        challenge(Role::Client, a, b, &y, &x, &y, 1),
     ];
     assert_eq!(all.iter().collect::<HashSet<_>>().len(), all.len());
     assert!(all.iter().all(|one| one.starts_with(b"wigo push, proof of identity\0")));

@@ -134,7 +134,8 @@ proptest! {
         bytes.splice(place..(place + damage.len()).min(bytes.len()), damage);
         if let Ok(other) = decode::<News>(&bytes) {
             let _ = other.report.map(|report| {
-                report.checked(&crate::push::protocol::Pool::default(), Timestamp::UNIX_EPOCH)
+                let pool = crate::push::protocol::Pool::default();
+                report.checked(&pool, Timestamp::UNIX_EPOCH, &mut Default::default())
             });
         }
     }
