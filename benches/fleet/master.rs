@@ -7,6 +7,7 @@ use std::{
     os::unix::{fs::PermissionsExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU16, Ordering::Relaxed},
     thread,
     time::{Duration, Instant, SystemTime},
 };
@@ -50,15 +51,19 @@ pub struct Duties<'a> {
     pub remotes: Vec<u16>,
 }
 
+/// A port that nobody listens on, and that was not given out before.
 fn free_port() -> Outcome<u16> {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
     // Where the search begins differs from run to run.
-    let skip = usize::from(std::process::id() as u16) % PORTS.len();
-    PORTS
-        .cycle()
-        .skip(skip)
-        .take(PORTS.len())
-        .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
-        .ok_or_else(|| "no port is free".into())
+    let first = std::process::id() as u16 % PORTS.len() as u16;
+    for _ in PORTS {
+        let next = first + NEXT.fetch_add(1, Relaxed) % PORTS.len() as u16;
+        let port = PORTS.start + next % PORTS.len() as u16;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err("no port is free".into())
 }
 
 /// Writes a file that only we may read.
@@ -86,10 +91,7 @@ impl Place {
         let uuid = Uuid::new_v4();
         write(&folder.join("uuid"), uuid.to_string())?;
         write(&folder.join("allowed"), "")?;
-        let http = free_port()?;
-        let held = TcpListener::bind((Ipv4Addr::LOCALHOST, http))?;
-        let push = free_port()?;
-        drop(held);
+        let (http, push) = (free_port()?, free_port()?);
         let ca = Ca::load(&certificate, &key, name)?;
         let place = Place { folder, http, push, ca };
         if let Some(above) = duties.above {
