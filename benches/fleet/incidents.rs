@@ -80,7 +80,7 @@ pub fn restart(clients: usize) -> Outcome {
     thread::sleep(AFTERMATH);
     let before = scene.wigo.http.counts()?;
     let killed = Instant::now();
-    scene.wigo.signal(Signal::KILL)?;
+    scene.wigo.kill()?;
     let place = &scene.place;
     scene.wigo = place.start(None)?;
     let listening = killed.elapsed();

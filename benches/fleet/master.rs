@@ -225,6 +225,13 @@ impl Wigo {
         usage(self.pid())
     }
 
+    /// Kills it, and waits until it is gone with its ports and locks, as who restarts it does.
+    pub fn kill(&mut self) -> Outcome {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
     pub fn signal(&self, signal: Signal) -> Outcome {
         let pid = Pid::from_raw(self.pid() as i32).ok_or("no process")?;
         Ok(kill_process(pid, signal)?)

@@ -1,8 +1,11 @@
 //! The way to one master: connect, prove who we are or ask to be admitted, report; and come back when it
 //! ends, for ever.
 
+mod no_session;
+mod proof;
+mod renewal;
+
 use std::{
-    io::ErrorKind,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -10,38 +13,32 @@ use std::{
     time::Duration,
 };
 
-use rustls_pki_types::{CertificateDer, ServerName};
-use thiserror::Error;
+use rustls_pki_types::CertificateDer;
 use tokio::{
     sync::watch,
     time::{Instant, sleep, timeout},
 };
-use tokio_rustls::{
-    TlsConnector,
-    rustls::{self, AlertDescription, ClientConfig},
-};
+use tokio_rustls::rustls::ClientConfig;
 use uuid::Uuid;
 
+use self::{
+    no_session::{NoSession, causes, is_about_certificate, unexpected},
+    renewal::renew,
+};
 use super::{
     BadCredentials, Credentials, Ending, Order, Reporter, Session, Told, Troubles,
-    network::{AnyStream, Stream},
+    network::Stream,
     pace::{Pace, anywhere_within, told},
 };
 use crate::{
     config::{Endpoint, PushClient},
     push::protocol::{
-        channel::{self, MasterClient, deadline},
-        greeting::{self, GREETING_LIMIT, Unacquainted},
+        channel,
+        greeting::{self, GREETING_LIMIT},
         hello::{
-            Answer, Enrol, Hello, Introduction, Login, Opening, PlainIdentity, Role, WAITING_EVERY,
-            challenge, receive, send,
+            Answer, Enrol, Hello, Introduction, Login, PlainIdentity, WAITING_EVERY, receive, send,
         },
         transport::Traffic,
-    },
-    push::{JoinToken, nonce},
-    trust::{
-        BadCertificate, Fingerprint, FirstContact, Refusal, ServerTrust, push_client_config,
-        verify_signature,
     },
 };
 
@@ -51,44 +48,6 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 /// How long a master that has an operator to ask may be silent.
 const WAITING_LIMIT: Duration = Duration::from_secs(3 * WAITING_EVERY.as_secs());
-/// For a renewed certificate.
-const RENEW_LIMIT: Duration = Duration::from_secs(30);
-/// How often it is looked whether the certificate is to be renewed.
-const RENEW_LOOK: Duration = Duration::from_secs(3600);
-
-/// Why there is no session with a master.
-#[derive(Debug, Error)]
-enum NoSession {
-    #[error("cannot connect: {0}")]
-    Connect(std::io::Error),
-    #[error("cannot connect: no answer within {} s", .0.as_secs())]
-    ConnectSlow(Duration),
-    #[error("no TLS with it: {0}")]
-    Tls(String),
-    #[error("{0}")]
-    Credentials(#[from] BadCredentials),
-    #[error("{0}")]
-    Certificate(#[from] BadCertificate),
-    #[error("{0}")]
-    Hello(#[from] Unacquainted),
-    #[error(
-        "its authority is not known and RequireFingerprint is set: put its SHA-256, as `wigocli \
-         authority list` shows it on the master, into CaFingerprint, or use a join token"
-    )]
-    NoFingerprint,
-    #[error(
-        "a join token needs TLS: set SslEnabled in [PushClient] here and in [PushServer] there, or remove \
-         JoinToken and have an operator allow us"
-    )]
-    TokenNeedsTls,
-    #[error("{why}")]
-    Untrusted { why: String },
-    #[error("it refuses us: {why}")]
-    Refused { why: String, retry: bool },
-    #[error("it is busy")]
-    Busy { retry: Duration },
-}
-
 /// What became of an attempt.
 enum Outcome {
     Ended(Ending),
@@ -233,131 +192,6 @@ impl Contact {
         self.acquainted(stream, introduction, credentials, None, orders).await
     }
 
-    /// Puts TLS on the connection; learns the authority at first contact.
-    async fn secure(
-        &mut self,
-        stream: AnyStream,
-        credentials: &mut Credentials,
-    ) -> Result<tokio_rustls::client::TlsStream<AnyStream>, NoSession> {
-        let name = ServerName::try_from(self.master.host.clone())
-            .map_err(|_| NoSession::Tls(format!("`{}` is no name of a host", self.master.host)))?;
-        let expected = self.expected();
-        let contact = match &credentials.authority {
-            Some(pinned) => {
-                check_fingerprint(pinned, &expected)?;
-                None
-            }
-            None if expected.is_empty() && self.settings.require_fingerprint => {
-                return Err(NoSession::NoFingerprint);
-            }
-            None => Some(Arc::new(FirstContact::new(expected))),
-        };
-        let config = self.tls_config(credentials, contact.clone())?;
-        let handshake = TlsConnector::from(config).connect(name, stream);
-        let stream = timeout(HANDSHAKE_LIMIT, handshake)
-            .await
-            .map_err(|_| NoSession::Tls("the handshake took too long".to_owned()))?
-            .map_err(|error| NoSession::Tls(tls_error(&error)))?;
-        if let Some(learned) = contact.and_then(|contact| contact.learned()) {
-            let (mut known, expected) = (credentials.clone(), !self.expected().is_empty());
-            *credentials = blocking(move || known.pin(learned, expected).map(|()| known)).await?;
-        }
-        Ok(stream)
-    }
-
-    /// The TLS of the next connection: that of the last one if nothing has changed, so that its session
-    /// is resumed.
-    fn tls_config(
-        &mut self,
-        credentials: &Credentials,
-        contact: Option<Arc<FirstContact>>,
-    ) -> Result<Arc<ClientConfig>, NoSession> {
-        let mut made_of = credentials.authority.clone().unwrap_or_default();
-        let certificate = credentials.certificate.as_ref();
-        made_of.extend(certificate.iter().flat_map(|certificate| certificate.chain.clone()));
-        let held = self.tls.as_ref().filter(|(_, held)| *held == made_of && contact.is_none());
-        if let Some((config, _)) = held {
-            return Ok(config.clone());
-        }
-        let trust = match (contact, &credentials.authority) {
-            (Some(contact), _) => ServerTrust::FirstContact(contact),
-            (None, authority) => ServerTrust::Pinned(authority.clone().unwrap_or_default()),
-        };
-        let identity = certificate.map(|certificate| (certificate, &credentials.key));
-        let config = push_client_config(trust, identity)?;
-        self.tls = Some((config.clone(), made_of));
-        Ok(config)
-    }
-
-    /// The fingerprints of authorities that an operator gave us.
-    fn expected(&self) -> Vec<Fingerprint> {
-        let configured = self.settings.ca_fingerprints.iter();
-        let configured = configured.filter_map(|text| Fingerprint::parse(text).ok());
-        configured.chain(self.token().map(|token| token.ca())).collect()
-    }
-
-    fn token(&self) -> Option<JoinToken> {
-        JoinToken::parse(self.settings.join_token.expose()).ok()
-    }
-
-    /// Without TLS: each side proves who it is by signing what the other made up.
-    async fn plain(
-        &mut self,
-        mut stream: AnyStream,
-        mut credentials: Credentials,
-        orders: watch::Receiver<Order>,
-    ) -> Result<Outcome, NoSession> {
-        let version = greeting::greet(&mut stream).await?;
-        let ours = nonce();
-        send(&mut stream, &Opening { uuid: self.reporter.uuid, nonce: ours }).await?;
-        let introduction: Introduction = receive(&mut stream, GREETING_LIMIT).await?;
-        let untrusted = |why: String| NoSession::Untrusted { why };
-        let (Some(certificate), Some(proof)) = (&introduction.certificate, &introduction.proof)
-        else {
-            return Err(untrusted("it does not prove who it is".to_owned()));
-        };
-        let authority = CertificateDer::from(certificate.clone());
-        let uuid = self.reporter.uuid;
-        let (server, theirs) = (introduction.uuid, introduction.nonce);
-        let shown = Fingerprint::of_certificate(&authority);
-        let digest = shown.as_bytes();
-        let signed = challenge(Role::Server, uuid, server, digest, &ours, &theirs, version);
-        if !verify_signature(&authority, &signed, proof) {
-            return Err(untrusted("its proof of who it is, is false".to_owned()));
-        }
-        let expected = self.expected();
-        match &credentials.authority {
-            Some(pinned) if !pinned.contains(&authority) => {
-                return Err(untrusted(format!(
-                    "it shows another authority, SHA-256 {shown}, than the one that is known; if \
-                     that is right, remove the file named by SslCert"
-                )));
-            }
-            Some(pinned) => check_fingerprint(pinned, &expected)?,
-            None if expected.is_empty() && self.settings.require_fingerprint => {
-                return Err(NoSession::NoFingerprint);
-            }
-            None => {
-                check_fingerprint(std::slice::from_ref(&authority), &expected)?;
-                let (mut known, given) = (credentials.clone(), !expected.is_empty());
-                credentials = blocking(move || known.pin(authority, given).map(|()| known)).await?;
-            }
-        }
-        let identity = credentials.certificate.as_ref().map(|certificate| PlainIdentity {
-            chain: certificate.chain.iter().map(|one| one.to_vec()).collect(),
-            proof: credentials.key.sign(&challenge(
-                Role::Client,
-                uuid,
-                server,
-                digest,
-                &ours,
-                &theirs,
-                version,
-            )),
-        });
-        self.acquainted(stream, introduction, credentials, identity, orders).await
-    }
-
     /// Both know who the other is.
     async fn acquainted<S: Stream>(
         &mut self,
@@ -500,36 +334,6 @@ struct Meeting {
     heartbeat: Duration,
 }
 
-/// Has the certificate renewed when half of its life is over. Never ends.
-async fn renew(client: MasterClient, mut credentials: Credentials, reporter: Reporter) {
-    loop {
-        let now = std::time::SystemTime::now();
-        if credentials.certificate.as_ref().is_some_and(|held| held.wants_renewal(now)) {
-            let host = reporter.hub.read(|tree| tree.me().host.name.clone());
-            let csr = credentials.key.csr(reporter.uuid, &host);
-            let outcome = match client.renew(deadline(RENEW_LIMIT), csr).await {
-                Ok(Ok(pem)) => {
-                    let mut kept = credentials.clone();
-                    match blocking(move || kept.keep(&pem).map(|()| kept)).await {
-                        Ok(kept) => {
-                            credentials = kept;
-                            tracing::info!("our certificate was renewed");
-                            Ok(())
-                        }
-                        Err(error) => Err(causes(&error)),
-                    }
-                }
-                Ok(Err(why)) => Err(why),
-                Err(error) => Err(error.to_string()),
-            };
-            if let Err(why) = outcome {
-                tracing::warn!("our certificate could not be renewed and is tried again: {why}");
-            }
-        }
-        sleep(RENEW_LOOK).await;
-    }
-}
-
 /// Waits for an order that ends us, unless a session is there to obey it: that one takes leave first.
 async fn ordered_before_session(orders: &mut watch::Receiver<Order>, in_session: &AtomicBool) {
     ordered(orders).await;
@@ -541,81 +345,6 @@ async fn ordered_before_session(orders: &mut watch::Receiver<Order>, in_session:
 async fn ordered(orders: &mut watch::Receiver<Order>) {
     // Nobody left to give orders is an order too.
     let _ = orders.wait_for(|order| *order != Order::Work).await;
-}
-
-fn check_fingerprint(
-    authorities: &[CertificateDer<'static>],
-    expected: &[Fingerprint],
-) -> Result<(), NoSession> {
-    let shown: Vec<Fingerprint> = authorities.iter().map(Fingerprint::of_certificate).collect();
-    if expected.is_empty() || shown.iter().any(|shown| expected.contains(shown)) {
-        return Ok(());
-    }
-    let list =
-        |of: &[Fingerprint]| of.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let why = format!(
-        "its authority has the SHA-256 {}, and {} is expected (CaFingerprint or the join token); \
-         somebody may be in between",
-        list(&shown),
-        list(expected)
-    );
-    Err(NoSession::Untrusted { why })
-}
-
-fn tls_error(error: &std::io::Error) -> String {
-    match crate::trust::untrusted(error) {
-        Some(untrusted) if matches!(untrusted.why, Refusal::Unknown | Refusal::Other(_)) => {
-            format!(
-                "{untrusted}: if the master's authority was replaced on purpose, remove the file named by \
-             SslCert, else somebody is in between"
-            )
-        }
-        Some(untrusted) => untrusted.to_string(),
-        None if matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset) => {
-            format!("{error}; is SslEnabled the same on both sides?")
-        }
-        None => error.to_string(),
-    }
-}
-
-/// Whether the server has refused our certificate, as after its authority was replaced.
-fn is_about_certificate(error: &Unacquainted) -> bool {
-    use AlertDescription as A;
-    let Unacquainted::Io { source, .. } = error else { return false };
-    let inner = source.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    let Some(rustls::Error::AlertReceived(alert)) = inner else { return false };
-    matches!(
-        alert,
-        A::BadCertificate
-            | A::UnsupportedCertificate
-            | A::CertificateRevoked
-            | A::CertificateExpired
-            | A::CertificateUnknown
-            | A::UnknownCA
-            | A::DecryptError
-    )
-}
-
-fn unexpected(answer: Answer) -> NoSession {
-    match answer {
-        Answer::Busy { retry_ms } => NoSession::Busy { retry: told(retry_ms) },
-        Answer::Refused { why, retry } => NoSession::Refused { why, retry },
-        _ => NoSession::Untrusted { why: "it gave an answer that makes no sense here".to_owned() },
-    }
-}
-
-/// An error with all that caused it.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let said = inner.to_string();
-        if !text.contains(&said) {
-            text = format!("{text}: {said}");
-        }
-        cause = inner.source();
-    }
-    text
 }
 
 async fn blocking<T: Send + 'static>(

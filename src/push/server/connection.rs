@@ -6,17 +6,17 @@ use rustls_pki_types::CertificateDer;
 use thiserror::Error;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    sync::{oneshot, watch},
-    time::{Instant, sleep, sleep_until, timeout},
+    sync::oneshot,
+    time::{sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
-use uuid::Uuid;
 
 use super::{
     Host,
     heard::Heard,
-    live::Close,
-    session::{Over, Session},
+    rhythm::Rhythm,
+    running::{Entered, Running},
+    session::Session,
 };
 use crate::{
     connections::Admitted,
@@ -30,7 +30,6 @@ use crate::{
                 Answer, Enrol, Hello, Introduction, Login, Nonce, Opening, Role, WAITING_EVERY,
                 challenge, receive, send,
             },
-            wire::Farewell,
         },
     },
     task::Stop,
@@ -46,26 +45,11 @@ const ACQUAINTANCE_LIMIT: Duration = Duration::from_secs(15);
 const WAITING_LIMIT: Duration = Duration::from_secs(3600);
 /// How long the connection of a client has to answer when the same client connects once more.
 const STILL_THERE_LIMIT: Duration = Duration::from_secs(2);
-/// For a client to be told why its connection ends.
-const FAREWELL_LIMIT: Duration = Duration::from_secs(1);
 /// Around this many milliseconds a client is to come back later when there are too many.
 const BUSY_PAUSE_MS: u32 = 5_000;
 /// What a client without TLS is told that shows a token.
 const TOKEN_NEEDS_TLS: &str = "a join token needs TLS: set SslEnabled on both sides, or have an operator \
                                allow this client without a token";
-/// The shortest time between two signs of life that is asked for.
-const SHORTEST_HEARTBEAT: Duration = Duration::from_millis(200);
-/// A client is silent when it has missed its sign of life by this much, or by a fifth of its interval.
-const SILENCE_MARGIN: Duration = Duration::from_secs(4);
-/// How many clients may come back in a millisecond after all were cut off: what two cores can take.
-const RETURNS_PER_MS: usize = 1;
-/// What it takes to connect again, beyond the pause.
-const RETURN_MARGIN: Duration = Duration::from_millis(300);
-/// Clients come back within this, however few they are, in milliseconds.
-const SHORTEST_RETURN_MS: u32 = 200;
-/// …and however many, in milliseconds.
-const LONGEST_RETURN_MS: u32 = 30_000;
-
 /// Why a connection did not become a session.
 #[derive(Debug, Error)]
 enum NoSession {
@@ -340,21 +324,8 @@ where
         }
         Some(held) => Some(held.number),
     };
-    let alive = (host.alive_timeout)();
-    let promised = Duration::from_millis(login.heartbeat_ms.into());
-    let heartbeat = promised.min(alive / 3).max(SHORTEST_HEARTBEAT);
-    let silence = (heartbeat + SILENCE_MARGIN.min(heartbeat).max(heartbeat / 5)).min(alive);
-    let clients = host.live.count() / RETURNS_PER_MS;
-    let return_ms = u32::try_from(clients).unwrap_or(LONGEST_RETURN_MS);
-    let return_ms = return_ms.clamp(SHORTEST_RETURN_MS, LONGEST_RETURN_MS);
-    // Who comes back as told was not down.
-    let grace = (Duration::from_millis(return_ms.into()) + RETURN_MARGIN).min(silence);
-    let welcome = Answer::Welcome {
-        position: host.hub.position(uuid, login.journal_highest),
-        heartbeat_ms: millis(heartbeat),
-        silence_ms: millis(silence),
-        return_ms,
-    };
+    let rhythm = Rhythm::of(&login, host);
+    let welcome = rhythm.welcome(host.hub.position(uuid, login.journal_highest));
     let agent = AgentLink::new();
     // Before it is welcome, so that a client that is told so really is.
     let Some((number, closed)) = host.live.enter(uuid, address, agent.clone(), replaces) else {
@@ -376,8 +347,8 @@ where
         link: uuid,
         name: login.host.clone(),
         contact,
-        limit: silence,
-        grace,
+        limit: rhythm.silence,
+        grace: rhythm.grace,
     });
     // It may have been revoked since it was admitted, before there was a link to forget. From here on
     // whoever revokes finds both.
@@ -385,7 +356,7 @@ where
         host.hub.handle(Event::Forgotten { uuid, why: "revoked".to_owned() });
         host.live.close(uuid);
     }
-    let running = Running { shared, agent, closed, silence, stop };
+    let running = Running { shared, agent, closed, silence: rhythm.silence, stop };
     let (driver, name) = (Box::pin(driver), login.host);
     Ok(Some(Box::pin(async move {
         let how = running.run(driver, &name, address).await;
@@ -393,134 +364,11 @@ where
     })))
 }
 
-/// A client's place among those that are connected.
-struct Entered {
-    host: Arc<Host>,
-    uuid: Uuid,
-    number: u64,
-}
-
-impl Entered {
-    /// Tells the tree how the client parted, unless it is here again already or that does not matter.
-    fn leave(self, how: Option<Parting>) {
-        let (host, link) = (&self.host, self.uuid);
-        if host.live.leave(link, self.number)
-            && let Some(how) = how
-        {
-            host.hub.handle(Event::Parted { link, how });
-        }
-    }
-}
-
-fn millis(time: Duration) -> u32 {
-    u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
-}
-
 /// Whether a connection still answers.
 async fn is_there(agent: &AgentLink) -> bool {
     let asked = agent.client();
     let ping = asked.ping(deadline(STILL_THERE_LIMIT));
     matches!(timeout(STILL_THERE_LIMIT, ping).await, Ok(Ok(())))
-}
-
-/// Waits for a value; for ever if nobody is left to give one.
-async fn is_set<T>(receiver: &mut watch::Receiver<Option<T>>) {
-    if receiver.wait_for(Option::is_some).await.is_err() {
-        std::future::pending::<()>().await;
-    }
-}
-
-/// A session that runs.
-struct Running {
-    shared: Arc<super::session::Shared>,
-    agent: AgentLink,
-    closed: watch::Receiver<Option<Close>>,
-    silence: Duration,
-    stop: Stop,
-}
-
-impl Running {
-    /// Returns how the client parted; `None` where that does not matter any more.
-    async fn run(
-        mut self,
-        mut driver: Pin<Box<impl Future<Output = Result<(), channel::Ended>>>>,
-        name: &str,
-        address: SocketAddr,
-    ) -> Option<Parting> {
-        let mut over = self.shared.over.subscribe();
-        let last_word = over.clone();
-        let mut dismissed = self.closed.clone();
-        loop {
-            let silent = self.shared.heard() + self.silence;
-            tokio::select! {
-                ended = &mut driver => {
-                    if let Err(ended) = ended {
-                        tracing::info!("push client {name} at {address}: {ended}");
-                    }
-                    // It may have taken leave with its last word.
-                    return match last_word.borrow().clone() {
-                        Some(Over::Left(parting)) => Some(parting),
-                        _ => Some(Parting::Lost),
-                    };
-                }
-                () = is_set(&mut over) => {
-                    return self.over(&last_word, driver.as_mut()).await;
-                }
-                () = is_set(&mut dismissed) => {
-                    return self.closed(driver.as_mut()).await;
-                }
-                () = sleep_until(silent) => {
-                    if self.shared.heard() + self.silence <= Instant::now() {
-                        tracing::info!("push client {name} at {address} is silent: closed");
-                        return Some(Parting::Lost);
-                    }
-                }
-                // Ours, not the client's doing.
-                () = self.stop.wait() => return None,
-            }
-        }
-    }
-
-    async fn over(
-        &self,
-        over: &watch::Receiver<Option<Over>>,
-        driver: Pin<&mut impl Future<Output = Result<(), channel::Ended>>>,
-    ) -> Option<Parting> {
-        let how = over.borrow().clone();
-        match how {
-            Some(Over::Left(parting)) => {
-                // It waits for our answer, and closes then.
-                let _ = timeout(FAREWELL_LIMIT, driver).await;
-                Some(parting)
-            }
-            None => Some(Parting::Lost),
-        }
-    }
-
-    async fn closed(
-        &self,
-        driver: Pin<&mut impl Future<Output = Result<(), channel::Ended>>>,
-    ) -> Option<Parting> {
-        let close = *self.closed.borrow();
-        if close == Some(Close::Revoked) {
-            self.farewell(driver, "it is not allowed any more".to_owned()).await;
-        }
-        None
-    }
-
-    /// Tells the client why, as far as it listens.
-    async fn farewell(
-        &self,
-        driver: Pin<&mut impl Future<Output = Result<(), channel::Ended>>>,
-        why: String,
-    ) {
-        let client = self.agent.client();
-        let said = client.close(deadline(FAREWELL_LIMIT), Farewell { why, retry: None });
-        tokio::select! {
-            _ = timeout(FAREWELL_LIMIT, said) => {}
-            _ = driver => {}
-        }
-    }
 }
 
 #[cfg(test)]

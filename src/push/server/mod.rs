@@ -1,6 +1,7 @@
 //! The server: takes the reports of clients, and is the way to reach them.
 //!
 //! - `connection`: one connection from its first byte to its end
+//! - `rhythm`: the times that client and server keep to; `running`: how a session ends
 //! - `session`: what a client reports becomes part of the tree
 //! - `live`: which clients are connected
 //! - `heard`: bytes are a sign of life
@@ -10,6 +11,8 @@
 mod connection;
 mod heard;
 mod live;
+mod rhythm;
+mod running;
 mod session;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
