@@ -4,6 +4,8 @@ use std::{fs, path::Path, time::SystemTime};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
+use uuid::Uuid;
+
 use super::*;
 use crate::{
     connections::Connections,
@@ -204,7 +206,7 @@ async fn a_connection_whose_predecessor_has_just_gone_is_taken() {
     let (first, mut closed) = enter(None).unwrap();
     assert!(enter(None).is_none(), "one of the same client is there");
     let (second, _) = enter(Some(first)).unwrap();
-    assert_eq!(*closed.borrow_and_update(), Some(Close::Replaced));
+    assert_eq!(*closed.borrow_and_update(), Some(crate::push::server::live::Close::Replaced));
     assert!(!live.leave(CLIENT, first) && live.leave(CLIENT, second));
     assert!(enter(Some(second)).is_some());
 }
