@@ -19,6 +19,7 @@ mod kills;
 mod partition;
 mod plain;
 mod presence;
+mod pull;
 mod tokens;
 mod twice;
 
