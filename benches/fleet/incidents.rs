@@ -81,6 +81,7 @@ pub fn restart(clients: usize) -> Outcome {
     let before = scene.wigo.http.counts()?;
     let killed = Instant::now();
     scene.wigo.kill()?;
+    line("it is gone", format!("{:.2} s", killed.elapsed().as_secs_f64()), "");
     let place = &scene.place;
     scene.wigo = place.start(None)?;
     let listening = killed.elapsed();
@@ -167,6 +168,6 @@ pub fn down(_: usize) -> Outcome {
     }
     // What the master thought of it, for the curious.
     let log = fs::read_to_string(top.folder.join("wigo.log")).unwrap_or_default();
-    log.lines().filter(|line| line.contains("silent")).for_each(|line| println!("    {line}"));
+    log.lines().filter(|line| line.contains("is silent")).for_each(|line| println!("    {line}"));
     Ok(())
 }

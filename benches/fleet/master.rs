@@ -225,7 +225,7 @@ impl Wigo {
         usage(self.pid())
     }
 
-    /// Kills it, and waits until it is gone with its ports and locks, as who restarts it does.
+    /// Ends it at once, and waits until it is gone with its port and its lock.
     pub fn kill(&mut self) -> Outcome {
         self.child.kill()?;
         self.child.wait()?;
