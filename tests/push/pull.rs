@@ -135,6 +135,8 @@ fn a_remote_that_is_silent_is_down_until_it_answers_again() {
     assert_eq!((&entry["Host"], &entry["Now"]), (&"leaf".into(), &999.into()));
     let leaf = leaf_home.start();
     wait_entry(&asker, "instance_up", "");
+    // That the connection of before is closed is noticed at once.
+    assert!(!asker.log().contains("not answered in full"), "{}", asker.log());
     let back = wait_seen(&asker, &me, "nothing is wrong any more", |seen| {
         seen["IsAlive"] == true && seen["Problem"] == ""
     });

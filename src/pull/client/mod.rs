@@ -135,15 +135,21 @@ impl Client {
             let response = sender.send_request(request).await.map_err(failed)?;
             understand(address, has_login, response).await
         });
-        let (answer, ended) = tokio::select! {
+        let answer = tokio::select! {
             biased;
-            answer = &mut talk => (answer, false),
-            // What was received before the end is still on its way to us.
-            _ = &mut work => (talk.as_mut().await, true),
+            answer = &mut talk => answer.map(|answer| (answer, Some(work))),
+            _ = &mut work => {
+                // As long as it exists, a question that it never took would wait for an answer.
+                drop(work);
+                // What was received before the end is still on its way to us.
+                talk.as_mut().await.map(|answer| (answer, None))
+            }
         };
         drop(talk);
-        let answer = answer?;
-        if !ended && !sender.is_closed() {
+        let (answer, work) = answer?;
+        if let Some(work) = work
+            && !sender.is_closed()
+        {
             self.open = Some(Open { sender, work });
         }
         Ok(answer)
