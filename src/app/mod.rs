@@ -35,7 +35,7 @@ use crate::{
     store::{self, Opened, Store},
     task::Tasks,
     tree::{Event, Host, Instance, Known, ProbeName, ProbeResult, Tree},
-    trust::{BadCertificate, ServerTls},
+    trust::{BadCertificate, Ca, ServerTls},
 };
 
 /// Name and version, as shown everywhere.
@@ -100,6 +100,12 @@ pub fn missing_around(path: &Path) -> Vec<StartError> {
         && let Err(error) = ServerTls::load(&config.http.ssl_cert, &config.http.ssl_key)
     {
         missing.push(error.into());
+    }
+    let push = &config.push_server;
+    if push.enabled
+        && let Err(error) = Ca::load(&push.ssl_cert, &push.ssl_key, &config.global.hostname)
+    {
+        missing.push(StartError::Authority(error));
     }
     missing
 }

@@ -84,10 +84,26 @@ impl PushClient {
             push_interval: section.seconds("PushInterval", 10, 1..=MAX_PUSH_INTERVAL_S),
             allow_remote_control: section.boolean("AllowRemoteControl", false),
             ca_fingerprints: section.parsed_list("CaFingerprint", fingerprint),
-            join_token: section.secret("JoinToken"),
+            join_token: join_token(section),
             require_fingerprint: section.boolean("RequireFingerprint", false),
         }
     }
+}
+
+/// A join token. One of another form was cut or mixed up; to go on without it would be to believe
+/// whichever server answers.
+fn join_token(section: &Section<'_>) -> Secret {
+    let token = section.secret("JoinToken");
+    let parts = token.expose().strip_prefix("wigo-join_").and_then(|rest| rest.rsplit_once('_'));
+    let whole = parts.is_some_and(|(secret, ca)| !secret.is_empty() && fingerprint(ca).is_ok());
+    if !token.is_empty() && !whole {
+        let message =
+            "`JoinToken` in [PushClient] is no join token: was it cut when it was copied?";
+        let help = "it looks like wigo-join_…_ and 64 hexadecimal digits, and comes from `wigo token \
+                    join` on the push server";
+        section.error("JoinToken", message.to_owned(), help);
+    }
+    token
 }
 
 /// One server or several; this host when the file names none, as it always was.

@@ -256,6 +256,18 @@ fn a_fingerprint_is_taken_as_tools_print_it() {
 }
 
 #[test]
+fn a_join_token_that_was_cut_is_a_mistake_and_is_not_shown() {
+    let whole = format!("wigo-join_{}_{}", "s".repeat(22), "ab".repeat(32));
+    let section = |token: &str| format!("[PushClient]\nJoinToken = \"{token}\"");
+    assert_eq!(good(&section(&whole)).push_client.join_token.expose(), whole);
+    for token in ["hello", &whole[..whole.len() - 4], &whole[5..]] {
+        let found = errors(&section(token));
+        assert_eq!(found.len(), 1, "{token}");
+        assert!(!found[0].contains(token));
+    }
+}
+
+#[test]
 fn switches_are_numbers_or_words() {
     let mode = |text: &str| {
         let text = format!("[Notifications]\nEmailEnabled = {text}");

@@ -37,7 +37,8 @@ impl Rhythm {
         let promised = Duration::from_millis(login.heartbeat_ms.into());
         let heartbeat = promised.min(alive / 3).max(SHORTEST_HEARTBEAT);
         let silence = (heartbeat + SILENCE_MARGIN.min(heartbeat).max(heartbeat / 5)).min(alive);
-        let clients = host.live.count() / RETURNS_PER_MS;
+        // All that are known: after a restart few are back, and more are on their way.
+        let clients = host.hub.read(|tree| tree.count()) / RETURNS_PER_MS;
         let return_ms = u32::try_from(clients).unwrap_or(LONGEST_RETURN_MS);
         let return_ms = return_ms.clamp(SHORTEST_RETURN_MS, LONGEST_RETURN_MS);
         let grace = (Duration::from_millis(return_ms.into()) + RETURN_MARGIN).min(silence);
