@@ -93,7 +93,8 @@ impl Running {
                 () = sleep_until(silent) => {
                     if self.shared.heard() + self.silence <= Instant::now() {
                         tracing::info!("push client {name} at {address} is silent: closed");
-                        return Some(Parting::Lost);
+                        // That it was silent is seen and told by the tree.
+                        return None;
                     }
                 }
                 // Ours, not the client's doing.
