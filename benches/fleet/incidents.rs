@@ -14,7 +14,7 @@ use crate::{
     Outcome,
     fleet::{Fleet, Says, admit, within},
     load::Scene,
-    master::{Duties, Http, Place, Wigo},
+    master::{Duties, Http, Place, Wigo, usage},
     report::{line, times, title},
 };
 
@@ -79,6 +79,8 @@ pub fn restart(clients: usize) -> Outcome {
     scene.fleet.run_probes(Some(Says::Changes));
     thread::sleep(AFTERMATH);
     let before = scene.wigo.http.counts()?;
+    let before_downs = downs(&scene.place)?;
+    let ours = usage(std::process::id())?;
     let killed = Instant::now();
     scene.wigo.kill()?;
     line("it is gone", format!("{:.2} s", killed.elapsed().as_secs_f64()), "");
@@ -107,8 +109,13 @@ pub fn restart(clients: usize) -> Outcome {
     line("it listens again", format!("{:.2} s", listening.as_secs_f64()), "");
     line("all back with their whole state", back, "15 s");
     line("longest wait for /api/status meanwhile", format!("{:.0} ms", gap * 1e3), "");
+    let per_client = |used: Duration| used.as_secs_f64() * 1e3 / clients as f64;
+    let cpu = per_client(scene.wigo.usage()?.cpu);
+    line("CPU of the master for each client that comes back", format!("{cpu:.2} ms"), "");
+    let cpu = per_client(usage(std::process::id())?.cpu - ours.cpu);
+    line("CPU of each client, on the same cores", format!("{cpu:.2} ms"), "");
     thread::sleep(AFTERMATH);
-    line("called DOWN meanwhile", downs(place)?.to_string(), "0");
+    line("called DOWN meanwhile", (downs(place)? - before_downs).to_string(), "0");
     Ok(())
 }
 
