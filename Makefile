@@ -30,7 +30,7 @@ run: install-deps release ## build and start a real agent of this machine, all i
 	@scripts/dev-setup '$(DEV)' '$(PORT)' $(PROBES)
 	@exec target/release/wigo --config $(DEV)/wigo.conf
 
-release: ## build target/release/{wigo,wigocli,wigo-probe}
+release: ## build target/release/{wigo,wigocli,wigo-probe,generate_cert}
 	@$(CARGO) build --release --bins
 
 test: install-deps ## run all tests

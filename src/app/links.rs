@@ -14,7 +14,7 @@ use crate::{
         Authority,
         client::{Clients, Past, Reporter, Tcp},
         protocol::{Pool, transport::Traffic},
-        server::{Host, Live, Pressure, Server},
+        server::{FULL_ENOUGH, Host, Live, Pressure, Server},
     },
     store::Store,
     task::{Stop, Tasks},
@@ -24,9 +24,6 @@ use crate::{
 
 /// Between two looks at who is silent.
 const TICK: Duration = Duration::from_millis(250);
-
-/// The share of the store's queue that is filled while remotes are still asked for more of their journals.
-const FULL_ENOUGH: f64 = 0.25;
 
 /// The journal on the disk, as push sees it.
 struct OnDisk(Store);

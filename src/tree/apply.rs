@@ -45,7 +45,8 @@ pub enum Event {
     /// An instance below was known before a restart; those above it come first.
     Remembered { known: Known },
     /// There is contact with an instance directly below, on the host `name`, which may be silent for
-    /// `limit`, and whose connection may be broken for `grace` before it counts as down.
+    /// `limit`, and whose connection may be broken for `grace` before it counts as down, unless it had
+    /// [settled](super::SETTLED).
     Linked { link: Uuid, name: String, contact: Contact, limit: Duration, grace: Duration },
     /// An instance directly below reports. With `narrate` it has no journal of its own, so the changes
     /// of what it says are transitions of ours.

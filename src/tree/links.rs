@@ -12,6 +12,9 @@ use crate::status::Status;
 
 /// How long a broken connection may take to come back, at least, before the instance is called down.
 pub const PARTING_GRACE: Duration = Duration::from_millis(500);
+/// Who was connected for longer than this and is lost comes back at once, so nobody waits for it any longer
+/// than [`PARTING_GRACE`].
+pub const SETTLED: Duration = Duration::from_secs(60);
 /// When nobody looked for silence for longer than this, it was us who slept, and the others get that
 /// time on top.
 const OVERSLEPT: Duration = Duration::from_secs(3);
@@ -26,8 +29,10 @@ pub(super) struct Link {
     pub heard: Duration,
     /// How long it may be silent.
     pub limit: Duration,
-    /// How long its connection may be broken.
+    /// How long its connection may be broken, if it was not [`SETTLED`].
     pub grace: Duration,
+    /// When it was connected.
+    pub since: Duration,
     pub state: State,
     /// It was told to be down before a restart of ours, and that has not been taken back.
     pub told_down: bool,
@@ -74,6 +79,11 @@ impl Link {
         was
     }
 
+    /// How long its connection may be broken that broke `at`.
+    fn grace_at(&self, at: Duration) -> Duration {
+        if at.saturating_sub(self.since) > SETTLED { PARTING_GRACE } else { self.grace }
+    }
+
     /// Gives it more time.
     fn put_off(&mut self, by: Duration) {
         self.heard += by;
@@ -87,6 +97,7 @@ impl Link {
             heard: now.boot,
             limit,
             grace: PARTING_GRACE,
+            since: now.boot,
             state: State::Awaited,
             told_down: false,
             reported: BTreeSet::new(),
@@ -180,7 +191,7 @@ impl Tree {
         }
         let silence = self.alive_timeout;
         let link = self.links.entry(uuid).or_insert_with(|| Link::awaited(now, silence));
-        (link.heard, link.limit) = (now.boot, limit);
+        (link.heard, link.limit, link.since) = (now.boot, limit, now.boot);
         link.state = State::Up;
         let back = std::mem::take(&mut link.told_down);
         if self.record(uuid, uuid).is_none() {
@@ -259,7 +270,7 @@ impl Tree {
                     State::Up if silent(link) > link.limit => {
                         format!("silent for {} s", silent(link).as_secs())
                     }
-                    State::Lost(at) if now.boot.saturating_sub(at) > link.grace => {
+                    State::Lost(at) if now.boot.saturating_sub(at) > link.grace_at(at) => {
                         "the connection broke".to_owned()
                     }
                     State::Stopping(at) if now.boot.saturating_sub(at) > timeout => {

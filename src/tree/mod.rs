@@ -25,7 +25,7 @@ mod view;
 pub use apply::{Event, Freshness, Outcome, Touched, What};
 pub use host::{Host, Probe, ProbeResult};
 pub use instance::Instance;
-pub use links::PARTING_GRACE;
+pub use links::{PARTING_GRACE, SETTLED};
 pub use lookup::Group;
 pub use name::{BadName, MAX_NAME_BYTES, ProbeName};
 pub use presence::Presence;

@@ -277,6 +277,22 @@ fn a_broken_connection_has_a_moment_to_come_back() {
 }
 
 #[test]
+fn the_time_to_come_back_is_for_those_who_were_told_to_take_it() {
+    for (lasted, told_by) in [(5, 20), (100, 1)] {
+        let mut tree = tree();
+        let contact = Contact::Push { address: String::new(), encrypted: true };
+        let (limit, grace) = (Duration::from_secs(200), Duration::from_secs(10));
+        let name = "host2".to_owned();
+        tree.apply(Event::Linked { link: id(2), name, contact, limit, grace }, at(0));
+        assert!(pass(&mut tree, 1, lasted).is_empty());
+        tree.apply(Event::Parted { link: id(2), how: Parting::Lost }, at(lasted));
+        let quiet = if lasted > SETTLED.as_secs() { 0 } else { grace.as_secs() };
+        assert!(pass(&mut tree, lasted, lasted + quiet).is_empty());
+        assert_eq!(pass(&mut tree, lasted + quiet + 1, lasted + told_by).len(), 1);
+    }
+}
+
+#[test]
 fn goodbye_and_forgetting_are_no_alarm() {
     let mut tree = tree();
     for number in [2, 3] {

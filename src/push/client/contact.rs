@@ -48,6 +48,7 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
 /// How long a master that has an operator to ask may be silent.
 const WAITING_LIMIT: Duration = Duration::from_secs(3 * WAITING_EVERY.as_secs());
+
 /// What became of an attempt.
 enum Outcome {
     Ended(Ending),

@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::tree::SETTLED;
+
 /// After this many milliseconds at most, where the master has not said how many there are.
 pub const RETURN_MS: u32 = 2_000;
 /// The longest pause between two attempts.
@@ -13,8 +15,6 @@ const MAX_PAUSE: Duration = Duration::from_secs(30);
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest that a master may tell us to stay away, in milliseconds.
 const MAX_TOLD_MS: u32 = 60_000;
-/// A session that lasted longer than this was broken by an accident, after which we return at once.
-const SETTLED: Duration = Duration::from_secs(60);
 /// At once, for who has to keep out of step with others.
 const AT_ONCE: Duration = Duration::from_millis(200);
 /// A person has to do something before another attempt makes sense.

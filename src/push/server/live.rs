@@ -68,6 +68,7 @@ impl Live {
     }
 
     /// How many clients are connected.
+    #[cfg(test)]
     pub fn count(&self) -> usize {
         self.connections().len()
     }

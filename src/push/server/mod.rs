@@ -37,9 +37,9 @@ const ACCEPT_PAUSE: (Duration, Duration) = (Duration::from_millis(10), Duration:
 const BACKLOG: u32 = 4_096;
 /// How often it is looked whether the list of allowed clients was edited.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How full the queue of the disk may be, as a share of what it holds, before clients have to keep their
+/// How full the queue of the disk may be, as a share of what it holds, before others have to keep their
 /// journal entries for a while.
-const FULL_ENOUGH: f64 = 0.25;
+pub const FULL_ENOUGH: f64 = 0.25;
 
 /// The listener cannot be had.
 #[derive(Debug, Error)]

@@ -8,11 +8,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use super::{
-    Host,
-    live::Close,
-    session::{Over, Shared},
-};
+use super::{Host, live::Close, session::Shared};
 use crate::{
     push::protocol::{
         channel::{self, AgentLink, deadline},
@@ -68,8 +64,8 @@ impl Running {
         name: &str,
         address: SocketAddr,
     ) -> Option<Parting> {
-        let mut over = self.shared.over.subscribe();
-        let last_word = over.clone();
+        let mut left = self.shared.left.subscribe();
+        let last_word = left.clone();
         let mut dismissed = self.closed.clone();
         loop {
             let silent = self.shared.heard() + self.silence;
@@ -79,13 +75,12 @@ impl Running {
                         tracing::info!("push client {name} at {address}: {ended}");
                     }
                     // It may have taken leave with its last word.
-                    return match last_word.borrow().clone() {
-                        Some(Over::Left(parting)) => Some(parting),
-                        _ => Some(Parting::Lost),
-                    };
+                    return last_word.borrow().clone().or(Some(Parting::Lost));
                 }
-                () = is_set(&mut over) => {
-                    return self.over(&last_word, driver.as_mut()).await;
+                () = is_set(&mut left) => {
+                    // It waits for our answer, and closes then.
+                    let _ = timeout(FAREWELL_LIMIT, driver).await;
+                    return last_word.borrow().clone();
                 }
                 () = is_set(&mut dismissed) => {
                     return self.closed(driver.as_mut()).await;
@@ -100,22 +95,6 @@ impl Running {
                 // Ours, not the client's doing.
                 () = self.stop.wait() => return None,
             }
-        }
-    }
-
-    async fn over(
-        &self,
-        over: &watch::Receiver<Option<Over>>,
-        driver: Pin<&mut impl Future<Output = Result<(), channel::Ended>>>,
-    ) -> Option<Parting> {
-        let how = over.borrow().clone();
-        match how {
-            Some(Over::Left(parting)) => {
-                // It waits for our answer, and closes then.
-                let _ = timeout(FAREWELL_LIMIT, driver).await;
-                Some(parting)
-            }
-            None => Some(Parting::Lost),
         }
     }
 

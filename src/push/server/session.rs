@@ -45,14 +45,8 @@ pub(super) struct Shared {
     /// It was said already that what the client sends makes no sense.
     warned: AtomicBool,
     state: Mutex<State>,
-    /// Why the connection has to end, if the client has given a reason.
-    pub over: watch::Sender<Option<Over>>,
-}
-
-/// How the client has ended its connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Over {
-    Left(Parting),
+    /// How the client has ended its connection, if it has.
+    pub left: watch::Sender<Option<Parting>>,
 }
 
 #[derive(Default)]
@@ -73,7 +67,7 @@ impl Session {
             heard_ms: AtomicU64::new(0),
             warned: AtomicBool::new(false),
             state: Mutex::new(State { sequence: 0, amiss: true }),
-            over: watch::channel(None).0,
+            left: watch::channel(None).0,
         }))
     }
 
@@ -167,6 +161,6 @@ impl Master for Session {
             wire::Parting::Stopping => Parting::Stopping,
             wire::Parting::Goodbye => Parting::Goodbye,
         };
-        self.0.over.send_replace(Some(Over::Left(parting)));
+        self.0.left.send_replace(Some(parting));
     }
 }
