@@ -22,6 +22,9 @@ pub mod probe;
 pub mod pull;
 pub mod push;
 
+// Who asks, and what may be asked of others.
+pub mod access;
+
 // Sinks.
 pub mod api;
 pub mod store;

@@ -17,7 +17,10 @@ use ring::digest::{SHA256, digest};
 use subtle::ConstantTimeEq;
 
 use super::{Api, reply};
-use crate::config::{Http, Role};
+use crate::{
+    access::{Caller, How},
+    config::{Http, Role},
+};
 
 /// What callers without a login have to send with a change. Its value does not matter.
 const REQUEST_HEADER: &str = "x-wigo-request";
@@ -29,20 +32,45 @@ const PROXY_HEADERS: [&str; 4] = ["forwarded", "x-forwarded-for", "x-real-ip", "
 pub struct Peer(pub IpAddr);
 
 /// Lets a request pass, or asks for the login.
-pub async fn check(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
-    if may_read(&api.config.load().http, request.headers()) {
+pub async fn check(State(api): State<Arc<Api>>, mut request: Request, next: Next) -> Response {
+    let http = &api.config.load_full().http;
+    if may_read(http, request.headers()) {
+        let who = caller(http, &request);
+        request.extensions_mut().insert(who);
         return next.run(request).await;
     }
     ask_for_login()
 }
 
 /// Lets a change pass that an operator asks for.
-pub async fn operator(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
+pub async fn operator(State(api): State<Arc<Api>>, mut request: Request, next: Next) -> Response {
     let peer = request.extensions().get().map(|Peer(address)| *address);
-    match may_change(&api.config.load().http, request.headers(), peer) {
-        Ok(()) => next.run(request).await,
+    let http = &api.config.load_full().http;
+    match may_change(http, request.headers(), peer) {
+        Ok(()) => {
+            let who = caller(http, &request);
+            request.extensions_mut().insert(who);
+            next.run(request).await
+        }
         Err(Refused::NoLogin) => ask_for_login(),
         Err(Refused::Forbidden(why)) => reply::refuse(StatusCode::FORBIDDEN, why),
+    }
+}
+
+/// Who a request that was let pass is from.
+fn caller(http: &Http, request: &Request) -> Caller {
+    let from = request.extensions().get().map(|Peer(address)| *address);
+    match request.headers().contains_key(header::AUTHORIZATION) && !http.login.is_empty() {
+        true => {
+            let name = http.login.clone();
+            Caller { name, role: Role::Operator, how: How::Password, from }
+        }
+        false => Caller {
+            name: "anonymous".into(),
+            role: http.anonymous_role,
+            how: How::Anonymous,
+            from,
+        },
     }
 }
 

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::{Note, database::beside, original, trouble::Trouble};
 
 /// Each brings the database from the version that is its index to the next.
-const STEPS: [&str; 3] = [
+const STEPS: [&str; 4] = [
     "
     -- Every transition. Times are Unix milliseconds, UTC; texts are '' where there is none.
     CREATE TABLE journal (
@@ -111,6 +111,86 @@ const STEPS: [&str; 3] = [
         host      TEXT,                 -- only for hosts whose name matches; * stands for any text
         created   INTEGER NOT NULL,     -- Unix milliseconds
         used      INTEGER               -- Unix milliseconds; when it was used last
+    ) STRICT;
+",
+    "
+    -- People who may log in, besides those of the configuration.
+    CREATE TABLE user (
+        name     TEXT    PRIMARY KEY,
+        role     TEXT    NOT NULL,      -- readonly, operator
+        password TEXT    NOT NULL,      -- Argon2id, in PHC format
+        created  INTEGER NOT NULL,      -- Unix milliseconds
+        changed  INTEGER NOT NULL       -- Unix milliseconds; password or role
+    ) STRICT;
+
+    -- Who is logged in with a browser. The secret of the cookie itself is nowhere.
+    CREATE TABLE session (
+        hash    BLOB    PRIMARY KEY,    -- SHA-256 of the secret
+        name    TEXT    NOT NULL,
+        role    TEXT    NOT NULL,       -- readonly, operator
+        how     TEXT    NOT NULL,       -- password, oidc
+        stamp   BLOB    NOT NULL,       -- of password and role at the login: the session ends when they change
+        address TEXT    NOT NULL,       -- where from; '' if not known
+        created INTEGER NOT NULL,       -- Unix milliseconds
+        used    INTEGER NOT NULL,       -- Unix milliseconds; off by a minute at most
+        expires INTEGER NOT NULL        -- Unix milliseconds
+    ) STRICT;
+
+    -- Tokens of programs that call the API. The secret itself is nowhere.
+    CREATE TABLE api_token (
+        id      INTEGER PRIMARY KEY AUTOINCREMENT,
+        hash    BLOB    NOT NULL UNIQUE, -- SHA-256 of the secret
+        name    TEXT    NOT NULL,
+        role    TEXT    NOT NULL,       -- readonly, operator
+        creator TEXT    NOT NULL,       -- who made it
+        created INTEGER NOT NULL,       -- Unix milliseconds
+        expires INTEGER,                -- Unix milliseconds; NULL: never
+        revoked INTEGER,                -- Unix milliseconds
+        used    INTEGER                 -- Unix milliseconds; when it was used last, off by a minute at most
+    ) STRICT;
+
+    -- Every change that somebody asked for.
+    CREATE TABLE audit (
+        id      INTEGER PRIMARY KEY AUTOINCREMENT,
+        at      INTEGER NOT NULL,       -- Unix milliseconds
+        who     TEXT    NOT NULL,
+        role    TEXT    NOT NULL,       -- none, readonly, operator
+        how     TEXT    NOT NULL,       -- anonymous, password, session, token, proxy, order, shell
+        address TEXT    NOT NULL,       -- where from; '' if not known
+        action  TEXT    NOT NULL,       -- what, a word or two such as probe.disable
+        target  TEXT    NOT NULL,       -- on what
+        detail  TEXT    NOT NULL,       -- with what: JSON, without secrets
+        before  TEXT,                   -- JSON
+        after   TEXT,                   -- JSON
+        outcome TEXT    NOT NULL        -- begun, done, waiting, or refused: and why
+    ) STRICT;
+    CREATE INDEX audit_at ON audit (at);
+
+    -- Probes that somebody has switched off here, to be shown and to be switched on again.
+    CREATE TABLE disabled_probe (
+        probe    TEXT    PRIMARY KEY,
+        reason   TEXT    NOT NULL,
+        author   TEXT    NOT NULL,
+        interval INTEGER NOT NULL,      -- seconds; how often it ran before
+        target   TEXT    NOT NULL,      -- where its link pointed to; '' for one that lies in examples
+        created  INTEGER NOT NULL,      -- Unix milliseconds
+        until    INTEGER                -- Unix milliseconds; NULL: until somebody switches it on
+    ) STRICT;
+
+    -- Orders to instances below: those that wait for one to be back, and what became of others lately.
+    CREATE TABLE probe_order (
+        id       BLOB    PRIMARY KEY,   -- UUID
+        instance BLOB    NOT NULL,      -- UUID of the one it is for
+        host     TEXT    NOT NULL,      -- its name
+        probe    TEXT    NOT NULL,
+        what     TEXT    NOT NULL,      -- JSON
+        author   TEXT    NOT NULL,
+        address  TEXT    NOT NULL,      -- where the author asked from; '' if not known
+        created  INTEGER NOT NULL,      -- Unix milliseconds
+        expires  INTEGER NOT NULL,      -- Unix milliseconds
+        state    TEXT    NOT NULL,      -- waiting, done, refused, expired, cancelled
+        finished INTEGER,               -- Unix milliseconds
+        answer   TEXT    NOT NULL       -- why it waits, or what came of it
     ) STRICT;
 ",
 ];
