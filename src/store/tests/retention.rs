@@ -184,7 +184,9 @@ fn a_database_without_the_index_is_given_it() {
     connection
         .execute_batch(
             "DROP INDEX journal_probe; DROP TABLE instance; DROP TABLE position; DROP TABLE client; \
-             DROP TABLE revoked_client; DROP TABLE join_token; PRAGMA user_version = 1",
+             DROP TABLE revoked_client; DROP TABLE join_token; DROP TABLE user; DROP TABLE session; \
+             DROP TABLE api_token; DROP TABLE audit; DROP TABLE disabled_probe; \
+             DROP TABLE probe_order; PRAGMA user_version = 1",
         )
         .unwrap();
     drop(connection);
