@@ -12,6 +12,8 @@ PROBES   := hardware_load_average hardware_memory hardware_disks check_uptime if
 
 # What the build, the examples and the measurements need of Debian.
 PACKAGES       := gcc libc6-dev make perl python3
+# What the tests need besides: a real browser, and Python's virtual environments for the check of the API.
+TEST_PACKAGES  := chromium python3-venv
 BENCH_PACKAGES := wrk
 FLEET_PACKAGES := iproute2
 
@@ -20,8 +22,12 @@ CLIENTS   ?= 10000
 SCENARIOS ?=
 FLEET     := grow $(CLIENTS) flood latency 1000 restart $(CLIENTS) down api 1000 pull 100
 
+# What the web page is made of.
+PAGE := $(shell find frontend/src frontend/public frontend/index.html frontend/*.ts -type f 2>/dev/null)
+
 .DEFAULT_GOAL := help
-.PHONY: help run release test lint fmt bench bench-fleet clean install-deps
+.PHONY: help run release frontend test test-rust test-ui test-browser test-api lint fmt bench bench-fleet \
+        clean install-deps
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,18 +36,47 @@ run: install-deps release ## build and start a real agent of this machine, all i
 	@scripts/dev-setup '$(DEV)' '$(PORT)' $(PROBES)
 	@exec target/release/wigo --config $(DEV)/wigo.conf
 
-release: ## build target/release/{wigo,wigocli,wigo-probe,generate_cert}
+release: frontend ## build target/release/{wigo,wigocli,wigo-probe,generate_cert}
 	@$(CARGO) build --release --bins
 
-test: install-deps ## run all tests
+frontend: frontend/dist/index.html ## build the web page, which the next build puts into wigo
+
+frontend/dist/index.html: frontend/node_modules/.package-lock.json $(PAGE)
+	@npm --prefix frontend run --silent build
+	@touch $@
+
+frontend/node_modules/.package-lock.json: frontend/package-lock.json
+	@scripts/need-node
+	@npm --prefix frontend ci --silent
+	@touch $@
+
+test: install-deps ## run all tests: test-rust test-ui test-api test-browser
+	@MAKE='$(MAKE)' scripts/run-tests rust ui api browser
+
+test-rust: install-deps frontend
 	@$(CARGO) test --lib --bins --tests 2>&1 | scripts/sum-tests
 
-lint: ## check the format and let clippy look for mistakes
+test-ui: frontend
+	@npm --prefix frontend run --silent test:unit
+
+test-api: install-deps frontend
+	@scripts/install-packages $(TEST_PACKAGES)
+	@$(CARGO) build --bins
+	@scripts/check-api
+
+test-browser: install-deps frontend
+	@scripts/install-packages $(TEST_PACKAGES)
+	@$(CARGO) build --bins
+	@npm --prefix frontend run --silent test:browser
+
+lint: frontend ## check the format and look for mistakes: clippy, ESLint, svelte-check
 	@$(CARGO) fmt --check
 	@$(CARGO) clippy --all-targets -- --deny warnings
+	@npm --prefix frontend run --silent lint
 
-fmt: ## format the source
+fmt: frontend/node_modules/.package-lock.json ## format the source
 	@$(CARGO) fmt
+	@npm --prefix frontend run --silent format
 
 bench: ## measure what the agent costs (about 6 minutes; the machine should have nothing else to do)
 	@scripts/install-packages $(BENCH_PACKAGES)
@@ -53,7 +88,7 @@ bench-fleet: ## measure what a fleet costs its master; CLIENTS=N, SCENARIOS="ste
 
 clean: ## remove what was built and ./dev
 	@$(CARGO) clean
-	@rm -rf '$(DEV)'
+	@rm -rf '$(DEV)' frontend/dist frontend/node_modules
 
 install-deps:
 	@scripts/install-packages $(PACKAGES)
