@@ -209,7 +209,7 @@ fn a_change_that_is_refused_ends_with_3_and_the_reason() {
         "forget edge",
         "409 Conflict: edge reports",
     );
-    let url = agent(|_| (500, r#""Push server is not started""#.into()));
+    let url = agent(|_| (404, r#""Push server is not started""#.into()));
     check(&url, "authority list", "set Enabled in [PushServer]");
 }
 

@@ -7,11 +7,13 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::Response,
 };
+use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 use super::{
     Api,
     hosts::query_pairs,
+    openapi::Refusal,
     reply::{self, Segments},
     views,
 };
@@ -25,6 +27,19 @@ type Shared = State<Arc<Api>>;
 /// What is answered to a change that was made, as in the original.
 const DONE: &str = "OK";
 
+pub fn reads() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new().routes(routes!(hosts))
+}
+
+pub fn changes() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new().routes(routes!(allow)).routes(routes!(revoke))
+}
+
+/// Who may push, and who waits to be allowed
+#[utoipa::path(
+    get, path = "/api/authority/hosts", operation_id = "clients", tag = "authority",
+    responses((status = 200, description = "both lists", body = views::Clients), (status = 404, description = "push clients are not taken here", body = Refusal)),
+)]
 pub async fn hosts(State(api): Shared, headers: HeaderMap) -> Response {
     match started(&api) {
         Ok(authority) => reply::json(&headers, &views::Clients::new(&authority.listing())),
@@ -32,7 +47,14 @@ pub async fn hosts(State(api): Shared, headers: HeaderMap) -> Response {
     }
 }
 
-/// `?key=` is the fingerprint that the operator has looked at, so that nobody else is let in.
+/// Allows a client that waits
+///
+/// With `key`, the fingerprint that the operator has looked at, nobody else is let in.
+#[utoipa::path(
+    post, path = "/api/authority/hosts/{uuid}/allow", operation_id = "allow_client", tag = "authority",
+    params(("uuid" = String, Path, description = "the uuid of a client"), ("key" = Option<String>, Query, description = "SHA-256 of its key, in hexadecimal digits")),
+    responses((status = 200, description = "`OK`", body = String), (status = 404, description = "nobody with this uuid waits, or push clients are not taken here", body = Refusal), (status = 409, description = "the client has another key", body = Refusal), (status = 500, description = "it could not be written down", body = Refusal)),
+)]
 pub async fn allow(
     State(api): Shared,
     Segments(uuid): Segments<String>,
@@ -42,7 +64,7 @@ pub async fn allow(
         Ok(authority) => authority,
         Err(refusal) => return *refusal,
     };
-    let Ok(known) = Uuid::try_parse(&uuid) else { return failed(unknown(&uuid)) };
+    let Ok(known) = Uuid::try_parse(&uuid) else { return missing(unknown(&uuid)) };
     let key = match key_of(query.as_deref().unwrap_or_default()) {
         Ok(key) => key,
         Err(why) => return reply::refuse(StatusCode::BAD_REQUEST, why),
@@ -52,6 +74,7 @@ pub async fn allow(
         Err(error @ CannotChange::OtherKey { .. }) => {
             reply::refuse(StatusCode::CONFLICT, error.to_string())
         }
+        Err(error @ CannotChange::NotWaiting(_)) => missing(error.to_string()),
         Err(error) => failed(error.to_string()),
     }
 }
@@ -62,6 +85,12 @@ fn key_of(query: &str) -> Result<Option<Fingerprint>, String> {
         .transpose()
 }
 
+/// Takes a client the right to push, and closes its connection
+#[utoipa::path(
+    post, path = "/api/authority/hosts/{uuid}/revoke", operation_id = "revoke_client", tag = "authority",
+    params(("uuid" = String, Path, description = "the uuid of a client")),
+    responses((status = 200, description = "`OK`", body = String), (status = 404, description = "push clients are not taken here", body = Refusal), (status = 500, description = "it could not be written down", body = Refusal)),
+)]
 pub async fn revoke(State(api): Shared, Segments(uuid): Segments<String>) -> Response {
     let authority = match started(&api) {
         Ok(authority) => authority,
@@ -76,13 +105,17 @@ pub async fn revoke(State(api): Shared, Segments(uuid): Segments<String>) -> Res
 }
 
 fn started(api: &Api) -> Result<&Arc<Authority>, Box<Response>> {
-    // The original's words for it.
-    api.authority.as_ref().ok_or_else(|| Box::new(failed("Push server is not started")))
+    // The original's words for it, which answers 500.
+    api.authority.as_ref().ok_or_else(|| Box::new(missing("Push server is not started")))
 }
 
 /// The original's words for it.
 fn unknown(uuid: &str) -> String {
     format!("Authority : Invalid uuid {uuid}")
+}
+
+fn missing(why: impl AsRef<str>) -> Response {
+    reply::refuse(StatusCode::NOT_FOUND, why)
 }
 
 fn failed(why: impl AsRef<str>) -> Response {

@@ -8,27 +8,71 @@ use axum::{
     response::Response,
 };
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     Api,
+    openapi::Refusal,
     reply::{self, Segments},
     subtree, views,
 };
-use crate::tree::{Contact, Event, Instance, Presence, ProbeName, View};
+use crate::{
+    status::Status,
+    tree::{Contact, Event, Instance, Presence, ProbeName, View},
+};
 
 type Shared = State<Arc<Api>>;
 
+pub fn reads() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new()
+        .routes(routes!(tree))
+        .routes(routes!(status))
+        .routes(routes!(counts))
+        .routes(routes!(hosts))
+        .routes(routes!(host))
+        .routes(routes!(host_status))
+        .routes(routes!(probes))
+        .routes(routes!(probe))
+        .routes(routes!(probe_status))
+        .routes(routes!(groups))
+        .routes(routes!(group))
+        .routes(routes!(labels))
+}
+
+pub fn changes() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new().routes(routes!(forget))
+}
+
+/// This instance with everything below it
+///
+/// Grows with the fleet: for pages and for large trees there is `/api/summary`.
+#[utoipa::path(
+    get, path = "/api", operation_id = "tree", tag = "tree",
+    responses((status = 200, description = "the whole tree", body = views::Wigo)),
+)]
 pub async fn tree(State(api): Shared, headers: HeaderMap) -> Response {
     let tree = api.view();
     let top = tree.me().uuid;
     subtree::answer(&api, tree, top, &headers)
 }
 
+/// The worst status of the whole tree
+#[utoipa::path(
+    get, path = "/api/status", operation_id = "status", tag = "tree",
+    responses((status = 200, description = "the status", body = Status)),
+)]
 pub async fn status(State(api): Shared, headers: HeaderMap) -> Response {
     let status = api.hub.read(|tree| tree.me().global_status());
     reply::json(&headers, &status)
 }
 
+/// The names of all hosts
+#[utoipa::path(
+    get, path = "/api/hosts", operation_id = "hosts", tag = "tree",
+    params(("labels" = Option<String>, Query, description = "only those with all of these labels: `key=value,key=value`; `group` is one of them")),
+    responses((status = 200, description = "their names", body = Vec<String>), (status = 400, description = "what is no label, or a key twice", body = Refusal)),
+)]
 pub async fn hosts(State(api): Shared, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
     let wanted = match labels_of(query.as_deref().unwrap_or_default()) {
         Ok(wanted) => wanted,
@@ -104,6 +148,12 @@ pub fn unknown_probe(host: &str, probe: &str) -> Response {
     reply::refuse(StatusCode::NOT_FOUND, why)
 }
 
+/// A host with everything below it
+#[utoipa::path(
+    get, path = "/api/hosts/{host}", operation_id = "host", tag = "tree",
+    params(("host" = String, Path, description = "a host by its name or its uuid")),
+    responses((status = 200, description = "the host", body = views::Wigo), (status = 404, description = "there is no such host", body = Refusal)),
+)]
 pub async fn host(
     State(api): Shared,
     Segments(host): Segments<String>,
@@ -114,7 +164,12 @@ pub async fn host(
     })
 }
 
-/// Forgets a host that does not report any more.
+/// Forgets a host that does not report any more
+#[utoipa::path(
+    post, path = "/api/hosts/{host}/forget", operation_id = "forget_host", tag = "tree",
+    params(("host" = String, Path, description = "a host by its name or its uuid")),
+    responses((status = 200, description = "`OK`", body = String), (status = 404, description = "there is no such host", body = Refusal), (status = 409, description = "it would be back the next moment", body = Refusal)),
+)]
 pub async fn forget(State(api): Shared, Segments(host): Segments<String>) -> Response {
     let tree = api.view();
     let Some(instance) = tree.find(&host) else {
@@ -148,6 +203,12 @@ fn may_forget(tree: &View, instance: &Instance) -> Result<(), String> {
     }
 }
 
+/// The worst status of a host and all below it
+#[utoipa::path(
+    get, path = "/api/hosts/{host}/status", operation_id = "host_status", tag = "tree",
+    params(("host" = String, Path, description = "a host by its name or its uuid")),
+    responses((status = 200, description = "the status", body = Status), (status = 404, description = "there is no such host", body = Refusal)),
+)]
 pub async fn host_status(
     State(api): Shared,
     Segments(host): Segments<String>,
@@ -156,6 +217,12 @@ pub async fn host_status(
     glance_at(&api, &host, |instance| reply::json(&headers, &instance.global_status()))
 }
 
+/// The names of the probes of a host
+#[utoipa::path(
+    get, path = "/api/hosts/{host}/probes", operation_id = "host_probes", tag = "tree",
+    params(("host" = String, Path, description = "a host by its name or its uuid")),
+    responses((status = 200, description = "their names", body = Vec<ProbeName>), (status = 404, description = "there is no such host", body = Refusal)),
+)]
 pub async fn probes(
     State(api): Shared,
     Segments(host): Segments<String>,
@@ -167,6 +234,12 @@ pub async fn probes(
     })
 }
 
+/// The last result of a probe
+#[utoipa::path(
+    get, path = "/api/hosts/{host}/probes/{probe}", operation_id = "probe", tag = "tree",
+    params(("host" = String, Path, description = "a host by its name or its uuid"), ("probe" = String, Path, description = "a probe by its name")),
+    responses((status = 200, description = "the result", body = views::Probe), (status = 404, description = "there is no such host, or no such probe of it", body = Refusal)),
+)]
 pub async fn probe(
     State(api): Shared,
     Segments((host, probe)): Segments<(String, String)>,
@@ -178,6 +251,12 @@ pub async fn probe(
     })
 }
 
+/// The status of a probe
+#[utoipa::path(
+    get, path = "/api/hosts/{host}/probes/{probe}/status", operation_id = "probe_status", tag = "tree",
+    params(("host" = String, Path, description = "a host by its name or its uuid"), ("probe" = String, Path, description = "a probe by its name")),
+    responses((status = 200, description = "the status", body = Status), (status = 404, description = "there is no such host, or no such probe of it", body = Refusal)),
+)]
 pub async fn probe_status(
     State(api): Shared,
     Segments((host, probe)): Segments<(String, String)>,
@@ -189,10 +268,21 @@ pub async fn probe_status(
     })
 }
 
+/// The names of all groups
+#[utoipa::path(
+    get, path = "/api/groups", operation_id = "groups", tag = "tree",
+    responses((status = 200, description = "their names", body = Vec<String>)),
+)]
 pub async fn groups(State(api): Shared, headers: HeaderMap) -> Response {
     reply::json(&headers, &api.view().groups())
 }
 
+/// The hosts of a group with their probes
+#[utoipa::path(
+    get, path = "/api/groups/{group}", operation_id = "group", tag = "tree",
+    params(("group" = String, Path, description = "a group by its name")),
+    responses((status = 200, description = "the group", body = views::Group), (status = 404, description = "there is no such group", body = Refusal)),
+)]
 pub async fn group(
     State(api): Shared,
     Segments(group): Segments<String>,
@@ -206,9 +296,9 @@ pub async fn group(
 }
 
 /// How many hosts and probes there are, and of how many it is known how they are now.
-#[derive(Default, Serialize)]
+#[derive(Default, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-struct Counts {
+struct Census {
     hosts: usize,
     alive: usize,
     unknown: usize,
@@ -219,10 +309,16 @@ struct Counts {
     stale: usize,
 }
 
+/// How many hosts and probes there are
+///
 /// For who only wants to know whether everything is there: small, however large the tree is.
+#[utoipa::path(
+    get, path = "/api/counts", operation_id = "counts", tag = "tree",
+    responses((status = 200, description = "the numbers", body = Census)),
+)]
 pub async fn counts(State(api): Shared, headers: HeaderMap) -> Response {
     let tree = api.view();
-    let mut counts = Counts::default();
+    let mut counts = Census::default();
     for instance in tree.all() {
         let presence = tree.presence(instance);
         let is_stale = presence != Presence::Alive;
@@ -240,6 +336,11 @@ pub async fn counts(State(api): Shared, headers: HeaderMap) -> Response {
     reply::json(&headers, &counts)
 }
 
+/// How many hosts have each value of each label
+#[utoipa::path(
+    get, path = "/api/labels", operation_id = "labels", tag = "tree",
+    responses((status = 200, description = "the numbers by value by key", body = BTreeMap<String, BTreeMap<String, usize>>)),
+)]
 pub async fn labels(State(api): Shared, headers: HeaderMap) -> Response {
     reply::json(&headers, &count_labels(&api.view()))
 }

@@ -9,10 +9,16 @@ use axum::{
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
+use utoipa::{
+    IntoParams, PartialSchema, ToSchema,
+    openapi::path::{Parameter, ParameterBuilder, ParameterIn},
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     Api,
     hosts::{query_pairs, unknown_host, unknown_probe},
+    openapi::Refusal,
     reply::{self, Segments},
     views,
 };
@@ -24,6 +30,18 @@ use crate::{
 
 type Shared = State<Arc<Api>>;
 
+pub fn reads() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new()
+        .routes(routes!(logs))
+        .routes(routes!(indexes))
+        .routes(routes!(group_logs))
+        .routes(routes!(group_probe_logs))
+        .routes(routes!(host_logs))
+        .routes(routes!(host_probe_logs))
+        .routes(routes!(probe_logs))
+        .routes(routes!(timeline))
+}
+
 /// Entries of one answer when the caller does not say, as in the original.
 const DEFAULT_LIMIT: usize = 100;
 /// Most entries of one answer.
@@ -33,10 +51,22 @@ const DEFAULT_TIMELINE: SignedDuration = SignedDuration::from_hours(24);
 /// Ways besides the chosen one whose word about a host counts in its timeline.
 const MAX_ALTERNATIVES: usize = 64;
 
+/// What happened, everywhere
+#[utoipa::path(
+    get, path = "/api/logs", operation_id = "logs", tag = "journal",
+    params(LogParams),
+    responses((status = 200, description = "the newest first", body = Vec<views::LogEntry>), (status = 400, description = "what is no time", body = Refusal), (status = 404, description = "neither the tree nor the log knows the host or the probe asked for", body = Refusal)),
+)]
 pub async fn logs(State(api): Shared, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
     answer(&api, query, None, None, None, headers).await
 }
 
+/// What happened in a group
+#[utoipa::path(
+    get, path = "/api/groups/{group}/logs", operation_id = "group_logs", tag = "journal",
+    params(("group" = String, Path, description = "a group by its name"), LogParams),
+    responses((status = 200, description = "the newest first", body = Vec<views::LogEntry>), (status = 404, description = "neither the tree nor the log knows the host or the probe asked for", body = Refusal)),
+)]
 pub async fn group_logs(
     State(api): Shared,
     Segments(group): Segments<String>,
@@ -46,6 +76,12 @@ pub async fn group_logs(
     answer(&api, query, None, Some(group), None, headers).await
 }
 
+/// What happened to a probe in a group
+#[utoipa::path(
+    get, path = "/api/groups/{group}/probes/{probe}/logs", operation_id = "group_probe_logs", tag = "journal",
+    params(("group" = String, Path, description = "a group by its name"), ("probe" = String, Path, description = "a probe by its name"), LogParams),
+    responses((status = 200, description = "the newest first", body = Vec<views::LogEntry>), (status = 404, description = "neither the tree nor the log knows the host or the probe asked for", body = Refusal)),
+)]
 pub async fn group_probe_logs(
     State(api): Shared,
     Segments((group, probe)): Segments<(String, String)>,
@@ -55,6 +91,12 @@ pub async fn group_probe_logs(
     answer(&api, query, None, Some(group), Some(probe), headers).await
 }
 
+/// What happened to a host
+#[utoipa::path(
+    get, path = "/api/hosts/{host}/logs", operation_id = "host_logs", tag = "journal",
+    params(("host" = String, Path, description = "a host by its name or its uuid"), LogParams),
+    responses((status = 200, description = "the newest first", body = Vec<views::LogEntry>), (status = 404, description = "neither the tree nor the log knows it", body = Refusal)),
+)]
 pub async fn host_logs(
     State(api): Shared,
     Segments(host): Segments<String>,
@@ -64,6 +106,12 @@ pub async fn host_logs(
     answer(&api, query, Some(host), None, None, headers).await
 }
 
+/// What happened to a probe of a host
+#[utoipa::path(
+    get, path = "/api/hosts/{host}/probes/{probe}/logs", operation_id = "host_probe_logs", tag = "journal",
+    params(("host" = String, Path, description = "a host by its name or its uuid"), ("probe" = String, Path, description = "a probe by its name"), LogParams),
+    responses((status = 200, description = "the newest first", body = Vec<views::LogEntry>), (status = 404, description = "neither the tree nor the log knows it", body = Refusal)),
+)]
 pub async fn host_probe_logs(
     State(api): Shared,
     Segments((host, probe)): Segments<(String, String)>,
@@ -73,6 +121,12 @@ pub async fn host_probe_logs(
     answer(&api, query, Some(host), None, Some(probe), headers).await
 }
 
+/// What happened to the probes of this name
+#[utoipa::path(
+    get, path = "/api/probes/{probe}/logs", operation_id = "probe_logs", tag = "journal",
+    params(("probe" = String, Path, description = "a probe by its name"), LogParams),
+    responses((status = 200, description = "the newest first", body = Vec<views::LogEntry>), (status = 404, description = "neither the tree nor the log knows the host asked for", body = Refusal)),
+)]
 pub async fn probe_logs(
     State(api): Shared,
     Segments(probe): Segments<String>,
@@ -150,13 +204,21 @@ enum Missing {
     Probe,
 }
 
+/// `GET /api/logs/indexes`.
+#[derive(Serialize, ToSchema)]
+#[schema(as = LogIndexes)]
+struct Indexes {
+    groups: Vec<String>,
+    hosts: Vec<String>,
+    probes: Vec<String>,
+}
+
+/// The groups, hosts and probes that the log knows
+#[utoipa::path(
+    get, path = "/api/logs/indexes", operation_id = "log_indexes", tag = "journal",
+    responses((status = 200, description = "their names", body = Indexes)),
+)]
 pub async fn indexes(State(api): Shared, headers: HeaderMap) -> Response {
-    #[derive(Serialize)]
-    struct Indexes {
-        groups: Vec<String>,
-        hosts: Vec<String>,
-        probes: Vec<String>,
-    }
     match ask(&api.store, Store::indexes).await {
         Ok(found) => {
             let crate::store::Indexes { groups, hosts, probes } = found;
@@ -167,7 +229,7 @@ pub async fn indexes(State(api): Shared, headers: HeaderMap) -> Response {
 }
 
 /// `GET /api/hosts/{host}/timeline`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 struct Timeline {
     host: String,
@@ -186,7 +248,9 @@ struct Timeline {
     truncated: bool,
 }
 
-#[derive(Serialize)]
+/// A change of status, or a time at which nobody watched that began or ended.
+#[derive(Serialize, ToSchema)]
+#[schema(as = TimelineChange)]
 #[serde(rename_all = "PascalCase")]
 struct Change {
     host: String,
@@ -199,6 +263,12 @@ struct Change {
     kind: &'static str,
 }
 
+/// Which status a host, or one probe of it, had when
+#[utoipa::path(
+    get, path = "/api/hosts/{host}/timeline", operation_id = "timeline", tag = "journal",
+    params(("host" = String, Path, description = "a host by its name or its uuid"), ("probe" = Option<String>, Query, description = "only this probe"), ("since" = Option<String>, Query, description = "Unix seconds or 2025-03-04T09:15:02Z; a day before the end if not given"), ("until" = Option<String>, Query, description = "Unix seconds or 2025-03-04T09:15:02Z; now if not given")),
+    responses((status = 200, description = "the changes, the oldest first", body = Timeline), (status = 404, description = "there is no such host", body = Refusal)),
+)]
 pub async fn timeline(
     State(api): Shared,
     Segments(host): Segments<String>,
@@ -277,6 +347,32 @@ async fn ask<T: Send + 'static>(
     tracing::warn!("the log could not be read: {why}");
     let status = StatusCode::INTERNAL_SERVER_ERROR;
     Err(reply::refuse(status, format!("the log could not be read: {why}")))
+}
+
+/// The parameters that the log routes share, as [`read_query`] understands them.
+struct LogParams;
+
+impl IntoParams for LogParams {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let text = Option::<String>::schema;
+        let number = Option::<u64>::schema;
+        let time = "Unix seconds or 2025-03-04T09:15:02Z";
+        let parameters = [
+            ("hostname", text(), "only of this host"),
+            ("group", text(), "only of this group"),
+            ("probe", text(), "only of probes of this name"),
+            ("since", text(), time),
+            ("until", text(), time),
+            ("after", number(), "only entries with a greater id"),
+            ("limit", number(), "how many, 100 if not given, 10,000 at most"),
+            ("offset", number(), "how many of the newest are left out"),
+        ];
+        let parameter = |(name, schema, meaning)| {
+            let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Query);
+            parameter.description(Some(meaning)).schema(Some(schema)).build()
+        };
+        parameters.map(parameter).into()
+    }
 }
 
 /// Reads the parameters that the log routes share. What is no number falls back to the default, as in

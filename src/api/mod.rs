@@ -7,6 +7,7 @@ mod gzip;
 mod hosts;
 mod index;
 mod journal;
+pub mod openapi;
 mod reply;
 mod schedule;
 pub mod server;
@@ -22,7 +23,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::get,
 };
 use tower_http::{
     catch_panic::CatchPanicLayer,
@@ -32,6 +33,7 @@ use tower_http::{
 use fragments::Fragments;
 #[cfg(test)]
 pub use subtree::whole_text;
+use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 use crate::{
@@ -75,54 +77,42 @@ impl Api {
     }
 }
 
+/// Routes with their description.
+type Routes = OpenApiRouter<Arc<Api>>;
+
+/// What everybody may ask.
+fn open() -> Vec<Routes> {
+    vec![Routes::new().routes(routes!(healthz)), openapi::open()]
+}
+
+/// What those may ask who may read.
+fn reads() -> Vec<Routes> {
+    vec![hosts::reads(), journal::reads(), schedule::reads(), authority::reads()]
+}
+
+/// What operators may ask.
+fn changes() -> Vec<Routes> {
+    vec![hosts::changes(), authority::changes()]
+}
+
+fn merged(parts: Vec<Routes>) -> Routes {
+    parts.into_iter().fold(Routes::new(), Routes::merge)
+}
+
 /// Every route there is.
 pub fn router(api: Arc<Api>) -> Router {
     let compression =
         CompressionLayer::new().gzip(true).zstd(true).compress_when(SizeAbove::new(COMPRESS_FROM));
-    let routes = Router::new()
-        // People
+    let (routes, _) = merged(open())
+        .merge(merged(reads()).layer(from_fn_with_state(api.clone(), auth::check)))
+        .merge(merged(changes()).route_layer(from_fn_with_state(api.clone(), auth::operator)))
+        .split_for_parts();
+    let pages = Router::new()
         .route("/", get(index::page))
         .route("/style.css", get(index::style))
-        // The tree
-        .route("/api", get(hosts::tree))
-        .route("/api/status", get(hosts::status))
-        .route("/api/counts", get(hosts::counts))
-        .route("/api/hosts", get(hosts::hosts))
-        .route("/api/hosts/{host}", get(hosts::host))
-        .route("/api/hosts/{host}/status", get(hosts::host_status))
-        .route("/api/hosts/{host}/probes", get(hosts::probes))
-        .route("/api/hosts/{host}/probes/{probe}", get(hosts::probe))
-        .route("/api/hosts/{host}/probes/{probe}/status", get(hosts::probe_status))
-        .route("/api/groups", get(hosts::groups))
-        .route("/api/groups/{group}", get(hosts::group))
-        .route("/api/labels", get(hosts::labels))
-        // What happened
-        .route("/api/logs", get(journal::logs))
-        .route("/api/logs/indexes", get(journal::indexes))
-        .route("/api/groups/{group}/logs", get(journal::group_logs))
-        .route("/api/groups/{group}/probes/{probe}/logs", get(journal::group_probe_logs))
-        .route("/api/hosts/{host}/logs", get(journal::host_logs))
-        .route("/api/hosts/{host}/probes/{probe}/logs", get(journal::host_probe_logs))
-        .route("/api/probes/{probe}/logs", get(journal::probe_logs))
-        .route("/api/hosts/{host}/timeline", get(journal::timeline))
-        // What runs when
-        .route("/api/probes", get(schedule::probes))
-        .route("/api/hosts/{host}/schedule", get(schedule::of_host))
-        // Who may push
-        .route("/api/authority/hosts", get(authority::hosts))
         .layer(from_fn_with_state(api.clone(), auth::check));
-    let changes = Router::new()
-        // The tree
-        .route("/api/hosts/{host}/forget", post(hosts::forget))
-        // Who may push
-        .route("/api/authority/hosts/{uuid}/allow", post(authority::allow))
-        .route("/api/authority/hosts/{uuid}/revoke", post(authority::revoke))
-        .route_layer(from_fn_with_state(api.clone(), auth::operator));
-    let mut router = Router::new()
-        // Never behind a login: whether the process answers is no secret.
-        .route("/healthz", get(async || "ok\n"))
-        .merge(routes)
-        .merge(changes)
+    let mut router = routes
+        .merge(pages)
         .fallback(not_found)
         .method_not_allowed_fallback(not_found)
         .layer(CatchPanicLayer::new())
@@ -133,6 +123,18 @@ pub fn router(api: Arc<Api>) -> Router {
     router.with_state(api)
 }
 
+/// Whether the process answers
+///
+/// Never behind a login: that is no secret.
+#[utoipa::path(
+    get, path = "/healthz", operation_id = "healthz", tag = "about",
+    responses((status = 200, description = "`ok`", body = String)),
+)]
+async fn healthz() -> Response {
+    reply::text("ok\n")
+}
+
+/// For all that is no route, and for methods that a route does not have: as in the original, so no 405.
 async fn not_found() -> Response {
     let text = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
     (StatusCode::NOT_FOUND, text, "404 page not found\n").into_response()

@@ -11,27 +11,41 @@ use serde::{Serialize, de::DeserializeOwned};
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// A JSON document ready to be sent, with the tag that stands for its content.
+/// A document ready to be sent, with the tag that stands for its content.
 #[derive(Clone, Debug)]
 pub struct Document {
     body: Bytes,
+    kind: HeaderValue,
     tag: HeaderValue,
 }
 
 impl Document {
-    /// Renders `value`.
+    /// Renders `value` as JSON.
     pub fn of(value: &impl Serialize) -> Document {
         let body = serde_json::to_vec(value).expect("views have no map with keys that are no text");
+        Document::new(body, JSON)
+    }
+
+    /// A text of this content type.
+    pub fn of_text(text: String, kind: HeaderValue) -> Document {
+        Document::new(text.into_bytes(), kind)
+    }
+
+    fn new(body: Vec<u8>, kind: HeaderValue) -> Document {
         let digest = ring::digest::digest(&ring::digest::SHA256, &body);
         let hex: String = digest.as_ref()[..12].iter().map(|byte| format!("{byte:02x}")).collect();
         // Weak, since a compressed answer has the same tag and other bytes.
         let tag = HeaderValue::try_from(format!("W/\"{hex}\"")).expect("hexadecimal digits");
-        Document { body: body.into(), tag }
+        Document { body: body.into(), kind, tag }
     }
 
     /// The answer to a request with these headers: the document, or 304 if the caller has it.
     pub fn answer(&self, request: &HeaderMap) -> Response {
-        unless_held(request, &self.tag, || Body::from(self.body.clone()))
+        let mut response = unless_held(request, &self.tag, || Body::from(self.body.clone()));
+        if response.status().is_success() {
+            response.headers_mut().insert(header::CONTENT_TYPE, self.kind.clone());
+        }
+        response
     }
 }
 

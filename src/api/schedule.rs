@@ -8,16 +8,19 @@ use axum::{
     response::Response,
 };
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     Api,
     hosts::unknown_host,
+    openapi::Refusal,
     reply::{self, Segments},
 };
 use crate::probe::pool::{Off, Overview, Scheduled};
 
 /// `GET /api/probes`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 struct Schedule {
     hostname: String,
@@ -25,13 +28,16 @@ struct Schedule {
     probes: Vec<Probe>,
     /// Probes that said they do not apply to this host (exit 13).
     skipped_probes: Vec<String>,
+    #[schema(value_type = Vec<Object>)]
     disable_records: [(); 0],
     /// Probes that said they are switched off (exit 12).
     disabled_by_configuration: Vec<String>,
     not_run: Vec<NotRun>,
 }
 
-#[derive(Serialize, Default)]
+/// A probe on disk.
+#[derive(Serialize, ToSchema, Default)]
+#[schema(as = ScheduledProbe)]
 #[serde(rename_all = "PascalCase")]
 struct Probe {
     name: String,
@@ -53,17 +59,33 @@ struct Probe {
     refused: Option<String>,
 }
 
-#[derive(Serialize)]
+/// What lies in the folder of probes and is not run.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 struct NotRun {
     path: String,
     why: String,
 }
 
+pub fn reads() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new().routes(routes!(probes)).routes(routes!(of_host))
+}
+
+/// The probes of this host, and what runs when
+#[utoipa::path(
+    get, path = "/api/probes", operation_id = "schedule", tag = "schedule",
+    responses((status = 200, description = "the schedule", body = Schedule)),
+)]
 pub async fn probes(State(api): State<Arc<Api>>, headers: HeaderMap) -> Response {
     answer(&api, &headers)
 }
 
+/// The probes of a host, and what runs when
+#[utoipa::path(
+    get, path = "/api/hosts/{host}/schedule", operation_id = "host_schedule", tag = "schedule",
+    params(("host" = String, Path, description = "a host by its name or its uuid")),
+    responses((status = 200, description = "the schedule", body = Schedule), (status = 404, description = "there is no such host", body = Refusal), (status = 501, description = "that host has to be asked directly", body = Refusal)),
+)]
 pub async fn of_host(
     State(api): State<Arc<Api>>,
     Segments(host): Segments<String>,

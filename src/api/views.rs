@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use jiff::{Timestamp, tz::TimeZone};
 use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 pub use instance::{Probe, Wigo};
@@ -19,7 +20,7 @@ use crate::{
 };
 
 /// The hosts of a group: `GET /api/groups/{group}`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct Group<'tree> {
     hosts: Vec<GroupHost<'tree>>,
@@ -27,7 +28,8 @@ pub struct Group<'tree> {
     status: Status,
 }
 
-#[derive(Debug, Serialize)]
+/// A host of a group.
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 struct GroupHost<'tree> {
     name: &'tree str,
@@ -39,7 +41,7 @@ struct GroupHost<'tree> {
     presence: &'static str,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 struct GroupProbe<'tree> {
     message: &'tree str,
@@ -74,7 +76,7 @@ impl<'tree> Group<'tree> {
 }
 
 /// An entry of the log: `GET /api/logs`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct LogEntry<'entry> {
     date: String,
@@ -212,7 +214,7 @@ mod tests {
 }
 
 /// `/api/authority/hosts`: the two maps of the original, and the particulars.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Clients {
     allowed: BTreeMap<Uuid, String>,
     waiting: BTreeMap<Uuid, String>,
@@ -221,13 +223,13 @@ pub struct Clients {
     details: ClientDetails,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct ClientDetails {
     allowed: Vec<AllowedClient>,
     waiting: Vec<WaitingClient>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 struct AllowedClient {
     uuid: Uuid,
@@ -236,13 +238,14 @@ struct AllowedClient {
     fingerprint: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 struct WaitingClient {
     uuid: Uuid,
     hostname: String,
     group: String,
     version: String,
+    #[schema(value_type = String)]
     address: IpAddr,
     fingerprint: String,
     /// Unix seconds.

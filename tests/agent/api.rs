@@ -235,7 +235,7 @@ fn unknown_things(agent: &Agent) {
     check("/api/hosts/testhost/probes/none", 404, probe);
     check("/api/hosts/testhost/probes/none/status", 404, probe);
     check("/api/groups/none", 404, "Group none not found");
-    check("/api/authority/hosts", 500, "Push server is not started");
+    check("/api/authority/hosts", 404, "Push server is not started");
     let reply = agent.get("/api/logs?since=yesterday");
     assert_eq!(reply.status, 400);
     assert!(reply.text().contains("`yesterday` is no time"), "{}", reply.text());

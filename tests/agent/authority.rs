@@ -159,7 +159,7 @@ fn changes_need_an_operator() {
     let reply = post(&master, &allow, &[login]);
     assert_eq!(
         (reply.status, reply.json()),
-        (500, format!("Authority : Invalid uuid {uuid}").into())
+        (404, format!("Authority : Invalid uuid {uuid}").into())
     );
     assert_eq!(ask(master.address(), "GET", &allow, &[login]).status, 404);
     let reply = post(&master, "/api/hosts/nobody/forget", &[login]);
@@ -173,7 +173,7 @@ fn without_a_push_server_there_is_no_authority() {
     let agent = Home::new().start();
     let said = "Push server is not started";
     let reply = agent.get("/api/authority/hosts");
-    assert_eq!((reply.status, reply.json()), (500, said.into()));
+    assert_eq!((reply.status, reply.json()), (404, said.into()));
     let reply = post(&agent, "/api/authority/hosts/x/revoke", &[MARK]);
-    assert_eq!((reply.status, reply.json()), (500, said.into()));
+    assert_eq!((reply.status, reply.json()), (404, said.into()));
 }

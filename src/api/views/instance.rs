@@ -7,6 +7,10 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{AllOfBuilder, ObjectBuilder, Ref, RefOr, Schema},
+};
 use uuid::Uuid;
 
 use super::date;
@@ -25,7 +29,7 @@ pub struct Wigo {
     pub tail: Vec<u8>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 struct Head<'tree> {
     uuid: Uuid,
@@ -36,7 +40,7 @@ struct Head<'tree> {
     local_host: Host<'tree>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 struct Tail<'tree> {
     hostname: &'tree str,
@@ -56,7 +60,7 @@ struct Tail<'tree> {
     problem: &'tree str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 struct Contact<'tree> {
     /// `push`: it connects to us; `pull`: we ask it.
@@ -66,7 +70,7 @@ struct Contact<'tree> {
     encrypted: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 struct Host<'tree> {
     name: &'tree str,
@@ -77,7 +81,7 @@ struct Host<'tree> {
 }
 
 /// A probe and its last result.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct Probe<'tree> {
     name: &'tree ProbeName,
@@ -134,6 +138,24 @@ impl Wigo {
         head.pop();
         head.extend_from_slice(b",\"RemoteWigos\":{");
         Wigo { head, tail: [b"},", &tail[1..]].concat() }
+    }
+}
+
+impl PartialSchema for Wigo {
+    fn schema() -> RefOr<Schema> {
+        let below = super::super::openapi::map_of(Ref::from_schema_name(Wigo::name()))
+            .description(Some("those directly below it, by their uuids"));
+        let middle = ObjectBuilder::new().property("RemoteWigos", below).required("RemoteWigos");
+        let whole = AllOfBuilder::new().item(Head::schema()).item(middle).item(Tail::schema());
+        whole.description(Some("An instance with everything below it")).into()
+    }
+}
+
+impl ToSchema for Wigo {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((Wigo::name().into(), Wigo::schema()));
+        Head::schemas(schemas);
+        Tail::schemas(schemas);
     }
 }
 
