@@ -15,12 +15,12 @@ PACKAGES       := gcc libc6-dev make perl python3
 # What the tests need besides: a real browser, and Python's virtual environments for the check of the API.
 TEST_PACKAGES  := chromium python3-venv
 BENCH_PACKAGES := wrk
-FLEET_PACKAGES := iproute2
+FLEET_PACKAGES := iproute2 chromium
 
 # How many clients the fleet has, and what is measured with it.
 CLIENTS   ?= 10000
 SCENARIOS ?=
-FLEET     := grow $(CLIENTS) flood latency 1000 restart $(CLIENTS) down api 1000 pull 100
+FLEET     := grow $(CLIENTS) flood latency 1000 restart $(CLIENTS) down api 1000 page $(CLIENTS) pull 100
 
 # What the web page is made of.
 PAGE := $(shell find frontend/src frontend/public frontend/index.html frontend/*.ts -type f 2>/dev/null)
@@ -82,7 +82,7 @@ bench: ## measure what the agent costs (about 6 minutes; the machine should have
 	@scripts/install-packages $(BENCH_PACKAGES)
 	@$(CARGO) bench --bench agent
 
-bench-fleet: ## measure what a fleet costs its master; CLIENTS=N, SCENARIOS="steady 1000 flood" for some (about 10 minutes)
+bench-fleet: frontend ## measure what a fleet costs its master; CLIENTS=N, SCENARIOS="steady 1000 flood" for some (about 10 minutes)
 	@scripts/install-packages $(FLEET_PACKAGES)
 	@$(CARGO) bench --bench fleet -- $(or $(SCENARIOS),$(FLEET))
 

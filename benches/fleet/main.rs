@@ -10,6 +10,7 @@ mod flood;
 mod incidents;
 mod load;
 mod master;
+mod page;
 mod pulled;
 mod report;
 
@@ -24,7 +25,7 @@ const OPEN_FILES: u64 = 100_000;
 type Scenario = fn(usize) -> Outcome;
 
 /// Name, function, and the number of clients where none is given; in the order in which all are run.
-const SCENARIOS: [(&str, Scenario, usize); 8] = [
+const SCENARIOS: [(&str, Scenario, usize); 9] = [
     ("grow", load::grow, 10_000),
     ("steady", load::steady, 10_000),
     ("flood", flood::flood, 256),
@@ -32,6 +33,7 @@ const SCENARIOS: [(&str, Scenario, usize); 8] = [
     ("restart", incidents::restart, 10_000),
     ("down", incidents::down, 2),
     ("api", load::api, 1_000),
+    ("page", page::page, 10_000),
     ("pull", pulled::pull, 100),
 ];
 

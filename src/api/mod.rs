@@ -5,9 +5,9 @@ mod authority;
 mod fragments;
 mod gzip;
 mod hosts;
-mod index;
 mod journal;
 pub mod openapi;
+mod page;
 mod reply;
 mod schedule;
 pub mod server;
@@ -20,14 +20,16 @@ use arc_swap::ArcSwap;
 use axum::{
     Router,
     extract::Request,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderName, HeaderValue, StatusCode, header},
     middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
-    routing::get,
 };
 use tower_http::{
     catch_panic::CatchPanicLayer,
-    compression::{CompressionLayer, predicate::SizeAbove},
+    compression::{
+        CompressionLayer, Predicate,
+        predicate::{NotForContentType, SizeAbove},
+    },
 };
 
 use fragments::Fragments;
@@ -101,19 +103,18 @@ fn merged(parts: Vec<Routes>) -> Routes {
 
 /// Every route there is.
 pub fn router(api: Arc<Api>) -> Router {
-    let compression =
-        CompressionLayer::new().gzip(true).zstd(true).compress_when(SizeAbove::new(COMPRESS_FROM));
+    // What is compressed already gains nothing, and an event must not wait for a block to be full.
+    let worth_it =
+        SizeAbove::new(COMPRESS_FROM).and(NotForContentType::IMAGES).and(NotForContentType::SSE);
+    let compression = CompressionLayer::new().gzip(true).zstd(true).compress_when(worth_it);
     let (routes, _) = merged(open())
         .merge(merged(reads()).layer(from_fn_with_state(api.clone(), auth::check)))
         .merge(merged(changes()).route_layer(from_fn_with_state(api.clone(), auth::operator)))
         .split_for_parts();
-    let pages = Router::new()
-        .route("/", get(index::page))
-        .route("/style.css", get(index::style))
-        .layer(from_fn_with_state(api.clone(), auth::check));
     let mut router = routes
-        .merge(pages)
-        .fallback(not_found)
+        // Without a login: the page holds no data.
+        .merge(page::routes())
+        .fallback(page::other_file)
         .method_not_allowed_fallback(not_found)
         .layer(CatchPanicLayer::new())
         .layer(from_fn(headers));
@@ -140,15 +141,22 @@ async fn not_found() -> Response {
     (StatusCode::NOT_FOUND, text, "404 page not found\n").into_response()
 }
 
+/// What a browser may do with what it gets from us: show our page, with nothing from elsewhere in it, in
+/// no frame.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+                      connect-src 'self'; form-action 'self'; base-uri 'none'; \
+                      frame-ancestors 'none'";
+const PERMISSIONS: &str = "camera=(), geolocation=(), microphone=(), payment=(), usb=()";
+
 /// What every answer says to browsers.
 async fn headers(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
-    let policy = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'self'; \
-                  frame-ancestors 'none'";
     for (name, value) in [
-        (header::CONTENT_SECURITY_POLICY, policy),
+        (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
         (header::REFERRER_POLICY, "no-referrer"),
+        (HeaderName::from_static("permissions-policy"), PERMISSIONS),
     ] {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }

@@ -288,16 +288,23 @@ fn methods(agent: &Agent) {
 }
 
 fn page(agent: &Agent) {
-    let page = agent.get("/");
-    assert_eq!(page.status, 200);
-    assert!(page.header("content-type").unwrap().starts_with("text/html"));
-    assert!(page.header("content-security-policy").unwrap().contains("default-src 'none'"));
-    let text = page.text();
-    assert!(text.contains("testhost") && text.contains("testers"), "{text}");
-    assert!(text.contains("&lt;b&gt;5 &gt; 3&lt;/b&gt; &amp; on"), "{text}");
-    assert!(!text.contains("<b>5"), "{text}");
-    let style = agent.get("/style.css");
-    assert_eq!(style.header("content-type"), Some("text/css; charset=utf-8"));
+    for path in ["/", "/wall", "/hosts/testhost", "/hosts/testhost/probes/a%2Fb", "/logs", "/login"]
+    {
+        let page = agent.get(path);
+        assert_eq!(page.status, 200, "{path}");
+        assert!(page.header("content-type").unwrap().starts_with("text/html"), "{path}");
+        assert_eq!(page.header("cache-control"), Some("no-cache"), "{path}");
+        let policy = page.header("content-security-policy").unwrap();
+        for rule in ["default-src 'none'", "script-src 'self'", "frame-ancestors 'none'"] {
+            assert!(policy.contains(rule), "{policy}");
+        }
+        assert_eq!(page.header("x-frame-options"), Some("DENY"), "{path}");
+        // What is shown in it comes by the API.
+        assert!(!page.text().contains("testers"), "{}", page.text());
+    }
+    for path in ["/assets/none.js", "/assets/..%2findex.html", "/index.html", "/style.css"] {
+        assert_eq!(agent.get(path).status, 404, "{path}");
+    }
 }
 
 fn etag(agent: &Agent) {
@@ -359,7 +366,7 @@ fn a_login_guards_everything_but_the_pulse() {
         "Authorization: Basic bWU6c2U6Y3JldA==AAAA",
     ];
     let get = |path: &str, headers: &[&str]| http::get(agent.address(), path, headers);
-    for path in ["/", "/api", "/api/status", "/api/logs", "/api/hosts/testhost", "/api/probes"] {
+    for path in ["/api", "/api/status", "/api/logs", "/api/hosts/testhost", "/api/probes"] {
         let refused = get(path, &[]);
         assert_eq!(refused.status, 401, "{path}");
         let ask = refused.header("www-authenticate");
@@ -370,7 +377,9 @@ fn a_login_guards_everything_but_the_pulse() {
             assert_eq!(get(path, &[wrong]).status, 401, "{path} {wrong}");
         }
     }
-    assert_eq!(get("/healthz", &[]).status, 200);
+    for path in ["/healthz", "/", "/hosts/testhost"] {
+        assert_eq!(get(path, &[]).status, 200, "{path}");
+    }
     let plain = get("/api", &[RIGHT, "Accept-Encoding: gzip, zstd"]);
     assert_eq!(plain.header("content-encoding"), None, "compression is switched off");
     assert!(!agent.log().contains("cret"), "the password is in the log");

@@ -1,0 +1,157 @@
+//! The web page: what Vite built, embedded into the program. One shell for all pages; it holds no data, so
+//! it needs no login.
+//!
+//! Files are compressed by the layer that compresses answers: a browser asks for each once, since their
+//! names change with their content, so a compressed copy of each in memory would hardly be used.
+
+use std::{borrow::Cow, sync::Arc};
+
+use axum::{
+    Router,
+    extract::Path,
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
+    response::{Html, IntoResponse, Response},
+    routing::get,
+};
+use bytes::Bytes;
+use rust_embed::{EmbeddedFile, RustEmbed};
+
+use super::{Api, not_found};
+
+/// What Vite built; empty where it was not.
+#[derive(RustEmbed)]
+#[folder = "frontend/dist"]
+struct Built;
+
+const SHELL: &str = "index.html";
+/// Where Vite puts files that have a digest of their content in their names.
+const ASSETS: &str = "assets/";
+
+/// Asked for each time, and not sent again if it is the same.
+const ASK_AGAIN: HeaderValue = HeaderValue::from_static("no-cache");
+/// For a year, which is the longest that is usual: another content has another name.
+const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+
+/// Every page there is, by its path: a link to any of them can be kept.
+const PAGES: [&str; 13] = [
+    "/",
+    "/wall",
+    "/group",
+    "/hosts/{host}",
+    "/hosts/{host}/probes/{probe}",
+    "/logs",
+    "/authority",
+    "/disabled",
+    "/orders",
+    "/access",
+    "/audit",
+    "/about",
+    "/login",
+];
+
+const NOT_BUILT: &str = "<!doctype html><html lang=en><meta charset=utf-8><title>Wigo</title>\
+    <h1>Wigo</h1><p>This program was built without its web page. To build it: \
+    <code>npm ci &amp;&amp; npm run build</code> in the folder <code>frontend</code>, then \
+    <code>cargo build --release</code>.</p><p>What it knows is at <a href=\"/api\">/api</a>, and \
+    <code>wigocli</code> shows it.</p></html>\n";
+
+/// The pages and the files that they are made of.
+pub fn routes() -> Router<Arc<Api>> {
+    let pages = PAGES.iter().fold(Router::new(), |router, path| router.route(path, get(shell)));
+    pages.route("/assets/{*file}", get(asset))
+}
+
+async fn shell(headers: HeaderMap) -> Response {
+    match Built::get(SHELL) {
+        Some(file) => answer(&headers, file, ASK_AGAIN),
+        None => ([(header::CACHE_CONTROL, ASK_AGAIN)], Html(NOT_BUILT)).into_response(),
+    }
+}
+
+async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
+    match Built::get(&format!("{ASSETS}{name}")) {
+        Some(file) => answer(&headers, file, FOR_EVER),
+        None => not_found().await,
+    }
+}
+
+/// Files beside the shell, such as the icon; for what no route is for.
+pub async fn other_file(uri: Uri, headers: HeaderMap) -> Response {
+    let name = uri.path().trim_start_matches('/');
+    // The shell has its paths, and what begins with a dot is about files, not one of them.
+    let is_plain = !name.contains('/') && !name.starts_with('.') && name != SHELL;
+    match Built::get(name).filter(|_| is_plain) {
+        Some(file) => answer(&headers, file, ASK_AGAIN),
+        None => not_found().await,
+    }
+}
+
+fn answer(request: &HeaderMap, file: EmbeddedFile, cache: HeaderValue) -> Response {
+    let hash = file.metadata.sha256_hash();
+    let tag: String = hash[..12].iter().map(|byte| format!("{byte:02x}")).collect();
+    let body = match file.data {
+        Cow::Borrowed(data) => Bytes::from_static(data),
+        Cow::Owned(data) => Bytes::from(data),
+    };
+    unless_held(request, &tag, cache, file.metadata.mimetype(), body)
+}
+
+/// A file, or 304 if the caller has what `tag` stands for.
+fn unless_held(
+    request: &HeaderMap,
+    tag: &str,
+    cache: HeaderValue,
+    kind: &str,
+    body: Bytes,
+) -> Response {
+    // Weak, since a compressed answer has the same tag and other bytes.
+    let weak = HeaderValue::try_from(format!("W/\"{tag}\"")).expect("hexadecimal digits");
+    let fresh = [(header::ETAG, weak), (header::CACHE_CONTROL, cache)];
+    if holds(request, tag) {
+        return (StatusCode::NOT_MODIFIED, fresh).into_response();
+    }
+    let kind = match kind.starts_with("text/") {
+        true => format!("{kind}; charset=utf-8"),
+        false => kind.to_owned(),
+    };
+    ([(header::CONTENT_TYPE, kind)], fresh, body).into_response()
+}
+
+/// Whether the caller says that it has what this tag stands for.
+fn holds(request: &HeaderMap, tag: &str) -> bool {
+    let held = request.get_all(header::IF_NONE_MATCH).iter();
+    let mut tags = held.filter_map(|value| value.to_str().ok()).flat_map(|tags| tags.split(','));
+    tags.any(|held| held.trim().trim_start_matches("W/").trim_matches('"') == tag)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_held_is_not_sent_again() {
+        let ask = |held: &HeaderMap| {
+            unless_held(held, "07", FOR_EVER, "text/javascript", Bytes::from_static(b"content"))
+        };
+        let fresh = ask(&HeaderMap::new());
+        assert_eq!(fresh.status(), StatusCode::OK);
+        assert_eq!(fresh.headers()[header::CONTENT_TYPE], "text/javascript; charset=utf-8");
+        assert_eq!(fresh.headers()[header::CACHE_CONTROL], FOR_EVER);
+        let tag = fresh.headers()[header::ETAG].clone();
+        let held = HeaderMap::from_iter([(header::IF_NONE_MATCH, tag)]);
+        assert_eq!(ask(&held).status(), StatusCode::NOT_MODIFIED);
+        let other = HeaderValue::from_static("W/\"00\", \"x\"");
+        let other = HeaderMap::from_iter([(header::IF_NONE_MATCH, other)]);
+        assert_eq!(ask(&other).status(), StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn no_path_leads_out_of_the_built_files() {
+        for path in ["/../Cargo.toml", "/..%2fCargo.toml", "/.env", "/index.html", "/assets/x"] {
+            let answer = other_file(path.parse().unwrap(), HeaderMap::new()).await;
+            assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{path}");
+        }
+        let answer = asset(Path("../index.html".into()), HeaderMap::new()).await;
+        assert_eq!(answer.status(), StatusCode::NOT_FOUND);
+    }
+}
