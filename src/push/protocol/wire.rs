@@ -22,6 +22,8 @@ pub const MAX_ACCOUNTS: usize = 20_000;
 pub const MAX_PROBES: usize = 1_000;
 /// Most labels of one instance.
 pub const MAX_LABELS: usize = 64;
+/// Most probes of one instance that are told to be switched off.
+pub const MAX_DISABLED: usize = 1_000;
 /// Most journal entries in one message.
 pub const MAX_ENTRIES: usize = 5_000;
 
@@ -108,6 +110,21 @@ pub struct Header {
     pub since: Option<i64>,
     pub last_update: Option<i64>,
     pub problem: Option<String>,
+    #[serde(deserialize_with = "list::<_, _, MAX_DISABLED>")]
+    pub disabled: Vec<Disabled>,
+    /// The word of a [`tree::RemoteControl`].
+    pub remote_control: String,
+}
+
+/// [`tree::Disabled`]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Disabled {
+    pub probe: String,
+    pub reason: String,
+    pub author: String,
+    pub interval: u32,
+    pub created: i64,
+    pub until: Option<i64>,
 }
 
 /// [`tree::Probe`]
@@ -188,6 +205,21 @@ impl From<&tree::Header> for Header {
             since: header.since.map(Timestamp::as_millisecond),
             last_update: header.last_update.map(Timestamp::as_millisecond),
             problem: header.problem.clone(),
+            disabled: header.disabled.iter().take(MAX_DISABLED).map(Disabled::from).collect(),
+            remote_control: header.remote_control.word().to_owned(),
+        }
+    }
+}
+
+impl From<(&tree::ProbeName, &tree::Disabled)> for Disabled {
+    fn from((probe, disabled): (&tree::ProbeName, &tree::Disabled)) -> Disabled {
+        Disabled {
+            probe: probe.to_string(),
+            reason: disabled.reason.clone(),
+            author: disabled.author.clone(),
+            interval: disabled.interval,
+            created: disabled.created.as_millisecond(),
+            until: disabled.until.map(Timestamp::as_millisecond),
         }
     }
 }
