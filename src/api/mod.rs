@@ -35,7 +35,8 @@ pub use subtree::whole_text;
 use uuid::Uuid;
 
 use crate::{
-    config::Config, hub::Hub, probe::pool::Pool, push::Authority, store::Store, tree::View,
+    config::Config, hub::Hub, orders::Orders, probe::pool::Pool, push::Authority, store::Store,
+    tree::View,
 };
 
 /// Answers smaller than this are not worth compressing, in bytes.
@@ -49,6 +50,7 @@ pub struct Api {
     pub config: Arc<ArcSwap<Config>>,
     /// Who may push; `None` where push clients are not taken.
     pub authority: Option<Arc<Authority>>,
+    pub orders: Arc<Orders>,
     /// What was rendered of each instance.
     fragments: Arc<Fragments>,
     /// Tells what this process answers from what an earlier one did.
@@ -63,10 +65,11 @@ impl Api {
         pool: Arc<Pool>,
         config: Arc<ArcSwap<Config>>,
         authority: Option<Arc<Authority>>,
+        orders: Arc<Orders>,
     ) -> Arc<Api> {
         let fragments = Arc::new(Fragments::new());
         let process = Uuid::new_v4().as_u64_pair().1;
-        Arc::new(Api { hub, store, pool, config, authority, fragments, process })
+        Arc::new(Api { hub, store, pool, config, authority, orders, fragments, process })
     }
 
     /// The tree as it is now, so that nothing is rendered while probes wait for the tree.

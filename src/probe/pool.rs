@@ -262,10 +262,7 @@ impl Pool {
 
     /// The same, and tells what comes of the next run that starts after this was called. One that cannot
     /// end any more, since the probe is gone, is not told of.
-    pub fn run_and_wait(
-        &self,
-        name: &ProbeName,
-    ) -> Result<oneshot::Receiver<Awaited>, Refusal> {
+    pub fn run_and_wait(&self, name: &ProbeName) -> Result<oneshot::Receiver<Awaited>, Refusal> {
         let (waiter, told) = oneshot::channel();
         {
             let mut state = self.shared.state();
@@ -297,6 +294,11 @@ impl Pool {
         counters.skipped = state.schedule.skipped();
         state.counters.worst_late = Duration::ZERO;
         counters
+    }
+
+    /// What the catalog says of a probe.
+    pub fn entry(&self, name: &ProbeName) -> Option<Entry> {
+        self.shared.state().catalog.entries.get(name).cloned()
     }
 
     /// The schedule as it is now.

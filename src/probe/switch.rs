@@ -67,6 +67,24 @@ struct Place {
 
 /// Takes the probe out of every interval folder. What lies there itself goes to `examples/`.
 pub fn disable(root: &Path, probe: &ProbeName) -> Result<Before, CannotSwitch> {
+    let (places, mut before) = present(root, probe)?;
+    for (number, place) in places.iter().enumerate() {
+        if let Some(name) = put_away(root, place)? {
+            if number == 0 {
+                before.target = link_to(&name, probe);
+            }
+            before.moved.push(name);
+        }
+    }
+    Ok(before)
+}
+
+/// How the probe runs now.
+pub fn before(root: &Path, probe: &ProbeName) -> Result<Before, CannotSwitch> {
+    present(root, probe).map(|(_, before)| before)
+}
+
+fn present(root: &Path, probe: &ProbeName) -> Result<(Vec<Place>, Before), CannotSwitch> {
     let places = places(root, probe)?;
     let Some(first) = places.first() else {
         return Err(match is_example(root, probe) {
@@ -74,17 +92,8 @@ pub fn disable(root: &Path, probe: &ProbeName) -> Result<Before, CannotSwitch> {
             false => not_installed(root, probe),
         });
     };
-    let (interval, mut target) = (first.interval, aim(root, first, probe)?);
-    let mut moved = Vec::new();
-    for (number, place) in places.iter().enumerate() {
-        if let Some(name) = put_away(root, place)? {
-            if number == 0 {
-                target = link_to(&name, probe);
-            }
-            moved.push(name);
-        }
-    }
-    Ok(Before { interval, target, moved })
+    let (interval, target) = (first.interval, aim(root, first, probe)?);
+    Ok((places, Before { interval, target, moved: Vec::new() }))
 }
 
 /// Makes the probe run every `seconds`, and at no other interval. One that is off gets a link to where

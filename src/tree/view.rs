@@ -28,7 +28,13 @@ impl View {
         topology.insert(me.uuid, None, &me.host.name, &me.host.group);
         let (uuid, mut instances) = (me.uuid, Instances::default());
         instances.insert(Arc::new(me));
-        View { me: uuid, instances, topology: Arc::new(topology), revision: 0, over_push: RemoteControl::Unknown }
+        View {
+            me: uuid,
+            instances,
+            topology: Arc::new(topology),
+            revision: 0,
+            over_push: RemoteControl::Unknown,
+        }
     }
 
     /// The instance this process is.

@@ -108,14 +108,20 @@ fn a_file_in_an_interval_folder_is_kept_beside_what_has_its_name() {
     folder.file("60/load", "two");
     let before = folder.disable("load").unwrap();
     assert_eq!(before.moved, [folder.root.join("examples/load-2")]);
-    assert_eq!((folder.text("examples/load"), folder.text("examples/load-2")), ("one".into(), "two".into()));
+    assert_eq!(
+        (folder.text("examples/load"), folder.text("examples/load-2")),
+        ("one".into(), "two".into())
+    );
     assert_eq!(folder.places(), set(&[]));
     // And it is the one that comes back.
     schedule(&folder.root, &name("load"), before.interval, Some(&before.target)).unwrap();
     assert_eq!(folder.text("60/load"), "two");
     folder.file("90/load", "three");
     folder.schedule("load", 90).unwrap();
-    assert_eq!((folder.text("90/load"), folder.text("examples/load-3")), ("two".into(), "three".into()));
+    assert_eq!(
+        (folder.text("90/load"), folder.text("examples/load-3")),
+        ("two".into(), "three".into())
+    );
     assert_eq!(folder.places(), set(&["90/load"]));
 }
 

@@ -101,6 +101,11 @@ pub enum Unreadable {
     Confusing,
 }
 
+/// Reads one probe, the answer to a request to run it; `None` for what can have no name.
+pub fn result_of(name: &str, raw: &str, now: Timestamp) -> Option<Probe> {
+    result::read(name, raw, now).map(|(probe, _)| probe)
+}
+
 /// The uuid that stands for whoever answers at `endpoint` (`host:port`), as long as no better is known.
 pub fn placeholder(endpoint: &str) -> Uuid {
     Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("wigo://{endpoint}/").as_bytes())
