@@ -43,6 +43,7 @@ use uuid::Uuid;
 use crate::{
     config::Config,
     hub::Hub,
+    orders::Orders,
     probe::pool::Pool,
     push::Authority,
     store::Store,
@@ -60,6 +61,7 @@ pub struct Api {
     pub config: Arc<ArcSwap<Config>>,
     /// Who may push; `None` where push clients are not taken.
     pub authority: Option<Arc<Authority>>,
+    pub orders: Arc<Orders>,
     /// What was rendered of each instance.
     fragments: Arc<Fragments>,
     /// The tree in short.
@@ -76,10 +78,11 @@ impl Api {
         pool: Arc<Pool>,
         config: Arc<ArcSwap<Config>>,
         authority: Option<Arc<Authority>>,
+        orders: Arc<Orders>,
     ) -> Arc<Api> {
         let (fragments, fleets) = (Arc::new(Fragments::new()), Fleets::default());
         let process = Uuid::new_v4().as_u64_pair().1;
-        Arc::new(Api { hub, store, pool, config, authority, fragments, fleets, process })
+        Arc::new(Api { hub, store, pool, config, authority, orders, fragments, fleets, process })
     }
 
     /// The tree as it is now, so that nothing is rendered while probes wait for the tree.
@@ -89,7 +92,7 @@ impl Api {
 
     /// How many orders wait for hosts that are away.
     fn orders_waiting(&self) -> usize {
-        0
+        self.orders.count_waiting()
     }
 
     /// The probes of an instance that somebody switched off.

@@ -55,6 +55,8 @@ fn account(number: u128, parent: Option<u128>, name: &str, probes: Vec<Probe>) -
         since: None,
         last_update: None,
         problem: None,
+        disabled: Default::default(),
+        remote_control: Default::default(),
     };
     let (ran, gone) = (Vec::new(), Vec::new());
     Account { uuid: id(number), header: Some(header), probes, complete: true, ran, gone }
