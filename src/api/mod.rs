@@ -1,5 +1,8 @@
 //! The HTTP API: routes as a table of contents, handlers that translate, views that are the JSON we promise.
 
+mod access;
+mod accounts;
+mod audit;
 mod auth;
 mod authority;
 mod fragments;
@@ -8,6 +11,7 @@ mod hosts;
 mod index;
 mod journal;
 mod reply;
+mod rights;
 mod schedule;
 pub mod server;
 mod subtree;
@@ -35,7 +39,8 @@ pub use subtree::whole_text;
 use uuid::Uuid;
 
 use crate::{
-    config::Config, hub::Hub, probe::pool::Pool, push::Authority, store::Store, tree::View,
+    access::Access, config::Config, hub::Hub, probe::pool::Pool, push::Authority, store::Store,
+    tree::View,
 };
 
 /// Answers smaller than this are not worth compressing, in bytes.
@@ -49,6 +54,8 @@ pub struct Api {
     pub config: Arc<ArcSwap<Config>>,
     /// Who may push; `None` where push clients are not taken.
     pub authority: Option<Arc<Authority>>,
+    /// Who may use this API.
+    pub access: Arc<Access>,
     /// What was rendered of each instance.
     fragments: Arc<Fragments>,
     /// Tells what this process answers from what an earlier one did.
@@ -63,10 +70,11 @@ impl Api {
         pool: Arc<Pool>,
         config: Arc<ArcSwap<Config>>,
         authority: Option<Arc<Authority>>,
+        access: Arc<Access>,
     ) -> Arc<Api> {
         let fragments = Arc::new(Fragments::new());
         let process = Uuid::new_v4().as_u64_pair().1;
-        Arc::new(Api { hub, store, pool, config, authority, fragments, process })
+        Arc::new(Api { hub, store, pool, config, authority, access, fragments, process })
     }
 
     /// The tree as it is now, so that nothing is rendered while probes wait for the tree.
@@ -110,14 +118,18 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/api/hosts/{host}/schedule", get(schedule::of_host))
         // Who may push
         .route("/api/authority/hosts", get(authority::hosts))
-        .layer(from_fn_with_state(api.clone(), auth::check));
+        .merge(Router::from(access::open()))
+        .merge(Router::from(accounts::reads()))
+        .merge(Router::from(audit::reads()))
+        .route_layer(from_fn_with_state(api.clone(), auth::guard));
     let changes = Router::new()
         // The tree
         .route("/api/hosts/{host}/forget", post(hosts::forget))
         // Who may push
         .route("/api/authority/hosts/{uuid}/allow", post(authority::allow))
         .route("/api/authority/hosts/{uuid}/revoke", post(authority::revoke))
-        .route_layer(from_fn_with_state(api.clone(), auth::operator));
+        .merge(Router::from(accounts::changes()))
+        .route_layer(from_fn_with_state(api.clone(), auth::guard));
     let mut router = Router::new()
         // Never behind a login: whether the process answers is no secret.
         .route("/healthz", get(async || "ok\n"))

@@ -19,6 +19,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::{
+    access::Access,
     api::{
         self, Api,
         server::{CannotListen, Server},
@@ -128,6 +129,7 @@ pub struct App {
     tls: Option<Arc<ServerTls>>,
     server: Option<Server>,
     links: links::Links,
+    access: Arc<Access>,
     trouble: Trouble,
     tasks: Tasks,
 }
@@ -209,6 +211,7 @@ impl App {
         let started_with = config.clone();
         let config = Arc::new(ArcSwap::from_pointee(config));
         let links = links::Links::build(&config, &hub, &store).await?;
+        let access = Access::open(&store, config.clone());
         Ok(App {
             path: started_with.path.clone(),
             started_with,
@@ -224,6 +227,7 @@ impl App {
             tls,
             server,
             links,
+            access,
             trouble: Trouble::default(),
             tasks: Tasks::default(),
         })
@@ -285,7 +289,10 @@ impl App {
                 self.pool.clone(),
                 self.config.clone(),
                 self.links.authority(),
+                self.access.clone(),
             );
+            let access = self.access.clone();
+            self.tasks.spawn("access", move |stop| access.run(stop));
             let router = api::router(api);
             self.tasks.spawn("http", move |stop| server.serve(router, stop));
         }
@@ -350,6 +357,7 @@ impl App {
         self.hub.handle(configured(&config));
         self.links.apply(&config);
         self.config.store(Arc::new(config));
+        self.access.configuration_changed();
     }
 
     /// Stops everything, in reverse order of starting. What was known is on disk afterwards.

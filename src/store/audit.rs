@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::{
     StoreError,
-    direct::{Direct, rows, time},
+    direct::{Direct, time},
 };
 
 /// In the order in which a [`Row`] is read.
@@ -161,14 +161,11 @@ impl Audit {
         })
     }
 
-    /// The newest rows, for tests.
+    /// All rows, the newest first, for tests.
     #[cfg(test)]
     pub(crate) fn newest(&self) -> Vec<AuditRow> {
-        self.direct
-            .read("read", |connection| {
-                rows(connection, &format!("SELECT {COLUMNS} FROM audit ORDER BY id DESC"), read)
-            })
-            .unwrap()
+        let all = AuditQuery { limit: MAX_AUDIT_PAGE, ..AuditQuery::default() };
+        self.rows(&all).unwrap().0
     }
 }
 
