@@ -1,5 +1,7 @@
 //! Who asks over HTTP, and what they may do.
 
+pub mod oidc;
+
 use std::net::IpAddr;
 
 use crate::config::Role;

@@ -7,6 +7,7 @@ mod gzip;
 mod hosts;
 mod index;
 mod journal;
+mod oidc;
 pub mod openapi;
 mod reply;
 mod schedule;
@@ -37,7 +38,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 use crate::{
-    config::Config, hub::Hub, probe::pool::Pool, push::Authority, store::Store, tree::View,
+    access::oidc::Oidc, config::Config, hub::Hub, probe::pool::Pool, push::Authority, store::Store,
+    tree::View,
 };
 
 /// Answers smaller than this are not worth compressing, in bytes.
@@ -51,6 +53,8 @@ pub struct Api {
     pub config: Arc<ArcSwap<Config>>,
     /// Who may push; `None` where push clients are not taken.
     pub authority: Option<Arc<Authority>>,
+    /// Signing in at a provider; `None` where that is not configured.
+    pub oidc: Option<Arc<Oidc>>,
     /// What was rendered of each instance.
     fragments: Arc<Fragments>,
     /// Tells what this process answers from what an earlier one did.
@@ -65,10 +69,11 @@ impl Api {
         pool: Arc<Pool>,
         config: Arc<ArcSwap<Config>>,
         authority: Option<Arc<Authority>>,
+        oidc: Option<Arc<Oidc>>,
     ) -> Arc<Api> {
         let fragments = Arc::new(Fragments::new());
         let process = Uuid::new_v4().as_u64_pair().1;
-        Arc::new(Api { hub, store, pool, config, authority, fragments, process })
+        Arc::new(Api { hub, store, pool, config, authority, oidc, fragments, process })
     }
 
     /// The tree as it is now, so that nothing is rendered while probes wait for the tree.
@@ -82,7 +87,7 @@ type Routes = OpenApiRouter<Arc<Api>>;
 
 /// What everybody may ask.
 fn open() -> Vec<Routes> {
-    vec![Routes::new().routes(routes!(healthz)), openapi::open()]
+    vec![Routes::new().routes(routes!(healthz)), openapi::open(), oidc::open()]
 }
 
 /// What those may ask who may read.

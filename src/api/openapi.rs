@@ -29,11 +29,12 @@ use crate::{json::Json, status::Status, tree::ProbeName};
 const YAML: HeaderValue = HeaderValue::from_static("application/yaml");
 
 /// The groups of operations, in the order in which they are shown.
-const TAGS: [(&str, &str); 5] = [
+const TAGS: [(&str, &str); 6] = [
     ("tree", "Instances, hosts, probes, groups and labels: how they are now"),
     ("journal", "What happened"),
     ("schedule", "What runs when"),
     ("authority", "Who may push"),
+    ("access", "Who asks, and what they may do"),
     ("about", "This instance and this API"),
 ];
 

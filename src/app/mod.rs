@@ -285,6 +285,7 @@ impl App {
                 self.pool.clone(),
                 self.config.clone(),
                 self.links.authority(),
+                None,
             );
             let router = api::router(api);
             self.tasks.spawn("http", move |stop| server.serve(router, stop));
