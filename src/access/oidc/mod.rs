@@ -27,13 +27,15 @@ use self::{
 };
 pub use self::{person::Person, refused::Refused};
 use crate::{
-    config::{OpenIdConnect, Role},
+    config::{OpenIdConnect, Role, Secret},
     trust::BadCertificate,
 };
 
 /// The cookie that binds an attempt to a browser.
 pub const COOKIE: &str = "wigo_oidc";
-/// Where that cookie is sent.
+/// The cookie of a session.
+const SESSION_COOKIE: &str = "wigo_session";
+/// Where the first one is sent.
 const COOKIE_PATH: &str = "/api/oidc";
 /// How long signing in may take, in seconds.
 const ATTEMPT_SECONDS: i64 = 600;
@@ -46,15 +48,18 @@ const MAX_TALKS: usize = 4;
 /// How long others wait for one of these to end.
 const TALK_WAIT: Duration = Duration::from_secs(5);
 
-/// What the rest of Wigo does when somebody is known: it begins a session.
+/// What the rest of Wigo does when somebody is known.
 pub trait Sessions: Send + Sync {
-    /// Begins a session of this person, who signed in by OpenID Connect `from` there. Answers the text of
-    /// a `Set-Cookie` header, or why there is none.
-    fn begin(&self, person: Person, from: Option<IpAddr>) -> Pin<Box<Beginning>>;
+    /// Begins a session of this person, who signed in by OpenID Connect `from` there. Answers the secret
+    /// for the cookie, or why there is none.
+    fn begin(&self, person: Person, from: Option<IpAddr>) -> Answer<Result<Secret, String>>;
+
+    /// Is told of somebody whom the provider knows and who may do nothing here.
+    fn turned_away(&self, person: Person, from: Option<IpAddr>) -> Answer<()>;
 }
 
-/// A session that begins.
-pub type Beginning = dyn Future<Output = Result<String, String>> + Send;
+/// An answer that takes a while.
+pub type Answer<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// Signing in at one provider.
 pub struct Oidc {
@@ -65,8 +70,7 @@ pub struct Oidc {
     sessions: Arc<dyn Sessions>,
 }
 
-/// An answer that sends a browser elsewhere.
-#[derive(Debug)]
+/// An answer that sends a browser elsewhere. Does not print: a cookie is as good as a password.
 pub struct Sent {
     /// Where to.
     pub to: String,
@@ -74,8 +78,8 @@ pub struct Sent {
     pub cookies: Vec<String>,
 }
 
-/// What a browser brings back from the provider.
-#[derive(Clone, Debug, Default)]
+/// What a browser brings back from the provider. Does not print either.
+#[derive(Clone, Default)]
 pub struct Callback {
     pub code: Option<String>,
     pub state: Option<String>,
@@ -133,11 +137,17 @@ impl Oidc {
             .map_err(|b| self.log(b))?;
         if person.role == Role::None {
             let why = format!("{} is in no group that has a role", shown(&person.name));
+            self.sessions.turned_away(person, from).await;
             return Err(self.log((Refused::NoRole, why)));
         }
         tracing::info!("{} signs in by OpenID Connect", shown(&person.name));
         let session = self.sessions.begin(person, from).await;
         let session = session.map_err(|why| self.log((Refused::NoSession, why)))?;
+        let session = format!(
+            "{SESSION_COOKIE}={}; Path=/; HttpOnly; SameSite=Strict{}",
+            session.expose(),
+            self.secure()
+        );
         Ok(Sent { to: next, cookies: vec![session, self.forget()] })
     }
 
@@ -187,11 +197,16 @@ impl Oidc {
     }
 
     fn cookie(&self, content: &str, seconds: i64) -> String {
-        let secure = if self.settings.redirect_url.starts_with("https:") { "; Secure" } else { "" };
         // Lax, since a page of the provider sends the browser back.
         format!(
-            "{COOKIE}={content}; Path={COOKIE_PATH}; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}"
+            "{COOKIE}={content}; Path={COOKIE_PATH}; Max-Age={seconds}; HttpOnly; SameSite=Lax{}",
+            self.secure()
         )
+    }
+
+    /// What keeps a cookie from being sent in the clear, where browsers reach us by TLS.
+    fn secure(&self) -> &'static str {
+        if self.settings.redirect_url.starts_with("https:") { "; Secure" } else { "" }
     }
 }
 

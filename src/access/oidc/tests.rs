@@ -7,20 +7,25 @@ use super::{
     *,
 };
 
-/// Sessions that are only written down.
+/// Sessions that are only written down, and the names of those who were turned away.
 #[derive(Default)]
-struct Begun(Mutex<Vec<(Person, Option<IpAddr>)>>);
+struct Begun(Mutex<Vec<(Person, Option<IpAddr>)>>, Mutex<Vec<String>>);
 
 impl Sessions for Begun {
-    fn begin(&self, person: Person, from: Option<IpAddr>) -> Pin<Box<Beginning>> {
+    fn begin(&self, person: Person, from: Option<IpAddr>) -> Answer<Result<Secret, String>> {
         let is_unwritten = person.name == "oidc:unwritten";
         self.0.lock().unwrap().push((person, from));
         Box::pin(async move {
             match is_unwritten {
                 true => Err("the disk is full".into()),
-                false => Ok("wigo_session=s; HttpOnly".into()),
+                false => Ok(Secret::new("planted-session")),
             }
         })
+    }
+
+    fn turned_away(&self, person: Person, _: Option<IpAddr>) -> Answer<()> {
+        self.1.lock().unwrap().push(person.name);
+        Box::pin(async {})
     }
 }
 
@@ -66,7 +71,7 @@ impl World {
     }
 
     async fn refused(&self) -> Refused {
-        let refused = self.sign_in().await.unwrap_err();
+        let refused = self.sign_in().await.err().unwrap();
         assert!(self.sessions.0.lock().unwrap().is_empty());
         refused
     }
@@ -89,7 +94,8 @@ async fn somebody_signs_in() {
     let world = World::new().await;
     let sent = world.sign_in().await.unwrap();
     assert_eq!(sent.to, "/hosts/a?b=c");
-    assert_eq!(sent.cookies[0], "wigo_session=s; HttpOnly");
+    let session = "wigo_session=planted-session; Path=/; HttpOnly; SameSite=Strict; Secure";
+    assert_eq!(sent.cookies[0], session);
     assert!(sent.cookies[1].starts_with("wigo_oidc=; ") && sent.cookies[1].contains("Max-Age=0"));
     let begun = world.sessions.0.lock().unwrap();
     let ada = Person { name: "oidc:ada".into(), role: Role::Operator };
@@ -159,7 +165,7 @@ async fn what_a_provider_says_of_itself_has_bounds() {
     for lie in [Lie::HugeDiscovery, Lie::SlowDiscovery, Lie::OtherIssuerInDiscovery] {
         let world = World::new().await;
         world.fake.lie(lie);
-        assert_eq!(world.oidc.begin("/").await.unwrap_err(), Refused::NoProvider, "{lie:?}");
+        assert_eq!(world.oidc.begin("/").await.err().unwrap(), Refused::NoProvider, "{lie:?}");
         world.fake.lie(Lie::None);
         world.sign_in().await.unwrap();
     }
@@ -172,7 +178,7 @@ async fn what_a_provider_says_of_itself_has_bounds() {
 async fn a_code_is_good_for_the_browser_and_the_attempt_it_was_given_for() {
     let world = World::new().await;
     let (mine, other) = (world.agreed().await, world.agreed().await);
-    let refused = async |callback: Callback| world.oidc.finish(callback).await.unwrap_err();
+    let refused = async |callback: Callback| world.oidc.finish(callback).await.err().unwrap();
     // A foreign page sends a browser here with a code of its own.
     let without = Callback { cookie: None, ..mine.clone() };
     assert_eq!(refused(without).await, Refused::OtherBrowser);
@@ -212,12 +218,12 @@ async fn the_providers_refusals_are_told_apart() {
     let said = async |error: &str| {
         let error = Some(error.to_owned());
         let callback = Callback { code: None, error, ..world.agreed().await };
-        world.oidc.finish(callback).await.unwrap_err()
+        world.oidc.finish(callback).await.err().unwrap()
     };
     assert_eq!(said("access_denied").await, Refused::Denied);
     assert_eq!(said("unauthorized_client").await, Refused::WrongClient);
     let nothing = Callback { code: None, ..world.agreed().await };
-    assert_eq!(world.oidc.finish(nothing).await.unwrap_err(), Refused::Untrusted);
+    assert_eq!(world.oidc.finish(nothing).await.err().unwrap(), Refused::Untrusted);
     let world = World::with("DefaultRole = \"readonly\"", "wrong").await;
     assert_eq!(world.refused().await, Refused::WrongClient);
 }
@@ -237,7 +243,10 @@ async fn groups_become_roles() {
                 world.sign_in().await.unwrap();
                 assert_eq!(world.people(), [("oidc:ada".to_owned(), role)]);
             }
-            None => assert_eq!(world.refused().await, Refused::NoRole),
+            None => {
+                assert_eq!(world.refused().await, Refused::NoRole);
+                assert_eq!(*world.sessions.1.lock().unwrap(), ["oidc:ada"]);
+            }
         }
     }
     assert_eq!(world.fake.told().userinfo_asked, 0);
@@ -266,7 +275,7 @@ async fn new_keys_of_the_provider_are_fetched() {
     world.sign_in().await.unwrap();
     world.fake.change_key();
     // The old ones were fetched just now, so they are not fetched again for each wrong signature.
-    assert_eq!(world.sign_in().await.unwrap_err(), Refused::Untrusted);
+    assert_eq!(world.sign_in().await.err().unwrap(), Refused::Untrusted);
     assert_eq!(world.fake.told().discovered, 1);
     world.oidc.provider.age(Duration::from_secs(31));
     world.sign_in().await.unwrap();
@@ -277,7 +286,7 @@ async fn new_keys_of_the_provider_are_fetched() {
 async fn a_session_that_cannot_be_written_down_is_none() {
     let world = World::new().await;
     world.fake.told().claims["preferred_username"] = "unwritten".into();
-    assert_eq!(world.sign_in().await.unwrap_err(), Refused::NoSession);
+    assert_eq!(world.sign_in().await.err().unwrap(), Refused::NoSession);
 }
 
 #[test]
