@@ -3,7 +3,7 @@
 //! Both change something although they are `GET`, since a browser is sent there. The first only gives out
 //! a cookie; the second believes nobody but the browser that has it (see `access::oidc`).
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use axum::{
     extract::{RawQuery, Request, State},
@@ -70,8 +70,14 @@ impl IntoParams for CallbackParams {
     ),
 )]
 async fn login(State(api): Shared, RawQuery(query): RawQuery) -> Response {
-    let Some(oidc) = &api.oidc else { return not_configured() };
-    let wanted = query_pairs(query.as_deref().unwrap_or_default()).find(|(name, _)| name == "next");
+    match &api.oidc {
+        Some(oidc) => begin(oidc, &query.unwrap_or_default()).await,
+        None => not_configured(),
+    }
+}
+
+async fn begin(oidc: &Arc<Oidc>, query: &str) -> Response {
+    let wanted = query_pairs(query).find(|(name, _)| name == "next");
     let next = wanted.map(|(_, next)| next).unwrap_or_default();
     match oidc.begin(&next).await {
         Ok(sent) => with_cookies(redirect(&sent.to), sent.cookies),
@@ -94,13 +100,21 @@ async fn login(State(api): Shared, RawQuery(query): RawQuery) -> Response {
     ),
 )]
 async fn callback(State(api): Shared, RawQuery(query): RawQuery, request: Request) -> Response {
-    let Some(oidc) = &api.oidc else { return not_configured() };
-    let mut callback = Callback {
-        cookie: cookie(request.headers()),
-        from: request.extensions().get().map(|Peer(address)| *address),
-        ..Callback::default()
-    };
-    for (name, value) in query_pairs(query.as_deref().unwrap_or_default()) {
+    let from = request.extensions().get().map(|Peer(address)| *address);
+    match &api.oidc {
+        Some(oidc) => finish(oidc, &query.unwrap_or_default(), request.headers(), from).await,
+        None => not_configured(),
+    }
+}
+
+async fn finish(
+    oidc: &Arc<Oidc>,
+    query: &str,
+    headers: &HeaderMap,
+    from: Option<IpAddr>,
+) -> Response {
+    let mut callback = Callback { cookie: cookie(headers), from, ..Callback::default() };
+    for (name, value) in query_pairs(query) {
         match name.as_str() {
             "code" => callback.code = Some(value),
             "state" => callback.state = Some(value),
@@ -171,7 +185,54 @@ fn escaped(char: char) -> String {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::to_bytes;
+
     use super::*;
+    use crate::access::oidc::fake::{Begun, Fake, SECRET};
+
+    fn header_of(response: &Response, name: header::HeaderName) -> &str {
+        response.headers()[name].to_str().unwrap()
+    }
+
+    /// A browser on the whole way: what it is answered at the end, and who got a session.
+    async fn sign_in(groups: &str, next: &str) -> (Response, Arc<Begun>) {
+        let (fake, sessions) = (Fake::start().await, Arc::new(Begun::default()));
+        fake.told().claims["groups"] = groups.into();
+        let settings = fake.settings("OperatorGroups = [\"ops\"]", SECRET);
+        let oidc = Oidc::new(settings, sessions.clone()).unwrap();
+        let sent = begin(&oidc, &format!("next={next}")).await;
+        assert_eq!(sent.status(), StatusCode::FOUND);
+        assert_eq!(header_of(&sent, header::CACHE_CONTROL), "no-store");
+        let (code, state) = fake.agree(header_of(&sent, header::LOCATION));
+        let cookie = header_of(&sent, header::SET_COOKIE).split(';').next().unwrap().to_owned();
+        let mut headers = HeaderMap::new();
+        headers.insert(header::COOKIE, HeaderValue::try_from(cookie).unwrap());
+        let query = format!("code={code}&state={state}&more=1");
+        (finish(&oidc, &query, &headers, None).await, sessions)
+    }
+
+    #[tokio::test]
+    async fn a_browser_gets_a_session_and_is_led_on() {
+        let (response, sessions) = sign_in("ops", "/hosts/a%3Fb=%22c").await;
+        assert_eq!(response.status(), StatusCode::OK);
+        let cookies: Vec<_> = response.headers().get_all(header::SET_COOKIE).iter().collect();
+        assert!(cookies[0].to_str().unwrap().starts_with("wigo_session=planted-session; "));
+        assert!(cookies[1].to_str().unwrap().starts_with("wigo_oidc=; "));
+        assert_eq!(header_of(&response, header::CACHE_CONTROL), "no-store");
+        let page = to_bytes(response.into_body(), 4 << 10).await.unwrap();
+        let page = std::str::from_utf8(&page).unwrap();
+        assert!(page.contains("content=\"0;url=/hosts/a?b=&quot;c\""), "{page}");
+        assert_eq!(sessions.0.lock().unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn who_may_do_nothing_is_sent_to_the_login_page() {
+        let (response, sessions) = sign_in("others", "/").await;
+        assert_eq!(response.status(), StatusCode::FOUND);
+        assert_eq!(header_of(&response, header::LOCATION), "/login?error=no_role");
+        assert!(header_of(&response, header::SET_COOKIE).starts_with("wigo_oidc=; "));
+        assert!(sessions.0.lock().unwrap().is_empty());
+    }
 
     #[test]
     fn a_path_cannot_leave_its_attribute() {

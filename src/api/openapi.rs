@@ -145,8 +145,13 @@ fn complete(path: &str, operation: &mut Operation, gate: Gate) {
     if gate == Gate::Change {
         operation.parameters.get_or_insert_default().push(RefOr::T(request_header()));
     }
-    let is_document = |response: &RefOr<utoipa::openapi::Response>| matches!(response, RefOr::T(response) if !response.content.contains_key("text/event-stream"));
-    if gate != Gate::Change && operation.responses.responses.get("200").is_some_and(is_document) {
+    let has_tag = |response: &RefOr<utoipa::openapi::Response>| match response {
+        RefOr::T(response) => ["application/json", "application/yaml"]
+            .iter()
+            .any(|kind| response.content.contains_key(*kind)),
+        RefOr::Ref(_) => false,
+    };
+    if gate != Gate::Change && operation.responses.responses.get("200").is_some_and(has_tag) {
         let same = ResponseBuilder::new().description("what `If-None-Match` names is still true");
         operation.responses.responses.entry("304".into()).or_insert(same.build().into());
     }

@@ -41,7 +41,10 @@ function account(name) {
 /** Nobody is asked whether Wigo may know: all is granted at once. */
 async function grantAll(context) {
   const { client, session, params } = context.oidc;
-  const grant = new context.oidc.provider.Grant({ clientId: client.clientId, accountId: session.accountId });
+  const grant = new context.oidc.provider.Grant({
+    clientId: client.clientId,
+    accountId: session.accountId,
+  });
   grant.addOIDCScope(params.scope);
   await grant.save();
   return grant;
@@ -66,7 +69,11 @@ const provider = new Provider(issuer, {
       grant_types: ['authorization_code'],
     },
   ],
-  claims: { openid: ['sub'], profile: ['preferred_username', 'groups'], email: ['email', 'email_verified'] },
+  claims: {
+    openid: ['sub'],
+    profile: ['preferred_username', 'groups'],
+    email: ['email', 'email_verified'],
+  },
   findAccount: (_context, name) => account(name),
   loadExistingGrant: grantAll,
   interactions: { policy },

@@ -2,7 +2,8 @@
 
 use std::{
     collections::HashMap,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
+    path::Path,
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
@@ -32,7 +33,10 @@ use rsa::{pkcs8::EncodePrivateKey, traits::PublicKeyParts};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-pub const CLIENT: &str = "wigo";
+use super::{Answer, Person, Sessions};
+use crate::config::{self, OpenIdConnect, Secret};
+
+const CLIENT: &str = "wigo";
 pub const SECRET: &str = "planted-client-secret";
 /// Longer than anybody waits in these tests.
 const FOR_EVER: Duration = Duration::from_secs(3_600);
@@ -91,6 +95,28 @@ enum Key {
     Rsa(RsaKeyPair, Value),
 }
 
+/// Sessions that are only written down, and the names of those who were turned away.
+#[derive(Default)]
+pub struct Begun(pub Mutex<Vec<(Person, Option<IpAddr>)>>, pub Mutex<Vec<String>>);
+
+impl Sessions for Begun {
+    fn begin(&self, person: Person, from: Option<IpAddr>) -> Answer<Result<Secret, String>> {
+        let is_unwritten = person.name == "oidc:unwritten";
+        self.0.lock().unwrap().push((person, from));
+        Box::pin(async move {
+            match is_unwritten {
+                true => Err("the disk is full".into()),
+                false => Ok(Secret::new("planted-session")),
+            }
+        })
+    }
+
+    fn turned_away(&self, person: Person, _: Option<IpAddr>) -> Answer<()> {
+        self.1.lock().unwrap().push(person.name);
+        Box::pin(async {})
+    }
+}
+
 #[derive(Clone)]
 pub struct Fake {
     pub issuer: String,
@@ -120,6 +146,16 @@ impl Fake {
             .with_state(fake.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         fake
+    }
+
+    /// What is configured for this provider, with more `keys`.
+    pub fn settings(&self, keys: &str, secret: &str) -> OpenIdConnect {
+        let text = format!(
+            "[OpenIdConnect]\nEnabled = true\nIssuer = \"{}\"\nClientId = \"{CLIENT}\"\n\
+             ClientSecret = \"{secret}\"\nPublicUrl = \"https://wigo.example\"\n{keys}",
+            self.issuer
+        );
+        config::parse(&text, Path::new("wigo.conf")).unwrap().config.oidc
     }
 
     pub fn told(&self) -> MutexGuard<'_, Told> {

@@ -222,6 +222,6 @@ pub fn own_path(next: &str) -> &str {
 }
 
 #[cfg(test)]
-mod fake;
+pub mod fake;
 #[cfg(test)]
 mod tests;

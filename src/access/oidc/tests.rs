@@ -1,33 +1,9 @@
-use std::sync::Mutex;
-
 use serde_json::json;
 
 use super::{
-    fake::{CLIENT, Fake, Lie, SECRET, query},
+    fake::{Begun, Fake, Lie, SECRET, query},
     *,
 };
-
-/// Sessions that are only written down, and the names of those who were turned away.
-#[derive(Default)]
-struct Begun(Mutex<Vec<(Person, Option<IpAddr>)>>, Mutex<Vec<String>>);
-
-impl Sessions for Begun {
-    fn begin(&self, person: Person, from: Option<IpAddr>) -> Answer<Result<Secret, String>> {
-        let is_unwritten = person.name == "oidc:unwritten";
-        self.0.lock().unwrap().push((person, from));
-        Box::pin(async move {
-            match is_unwritten {
-                true => Err("the disk is full".into()),
-                false => Ok(Secret::new("planted-session")),
-            }
-        })
-    }
-
-    fn turned_away(&self, person: Person, _: Option<IpAddr>) -> Answer<()> {
-        self.1.lock().unwrap().push(person.name);
-        Box::pin(async {})
-    }
-}
 
 struct World {
     fake: Fake,
@@ -44,15 +20,9 @@ impl World {
 
     async fn with(keys: &str, secret: &str) -> World {
         let fake = Fake::start().await;
-        let issuer = &fake.issuer;
-        let text = format!(
-            "[OpenIdConnect]\nEnabled = true\nIssuer = \"{issuer}\"\nClientId = \"{CLIENT}\"\n\
-             ClientSecret = \"{secret}\"\nPublicUrl = \"https://wigo.example\"\n{keys}"
-        );
-        let config = crate::config::parse(&text, std::path::Path::new("wigo.conf")).unwrap().config;
         let sessions = Arc::new(Begun::default());
         let http = Http::with_limit(None, Duration::from_secs(2)).unwrap();
-        let oidc = Oidc::with_http(config.oidc, sessions.clone(), http);
+        let oidc = Oidc::with_http(fake.settings(keys, secret), sessions.clone(), http);
         World { fake, oidc, sessions }
     }
 
