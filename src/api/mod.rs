@@ -9,6 +9,7 @@ mod fragments;
 mod gzip;
 mod hosts;
 mod journal;
+mod oidc;
 pub mod openapi;
 mod page;
 mod reply;
@@ -45,7 +46,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 use crate::{
-    access::Access,
+    access::{Access, oidc::Oidc},
     config::Config,
     hub::Hub,
     orders::Orders,
@@ -68,6 +69,8 @@ pub struct Api {
     pub authority: Option<Arc<Authority>>,
     /// Who may use this API.
     pub access: Arc<Access>,
+    /// Signing in at a provider; `None` where that is not configured.
+    pub oidc: Option<Arc<Oidc>>,
     pub orders: Arc<Orders>,
     /// What was rendered of each instance.
     fragments: Arc<Fragments>,
@@ -86,6 +89,7 @@ impl Api {
         config: Arc<ArcSwap<Config>>,
         authority: Option<Arc<Authority>>,
         access: Arc<Access>,
+        oidc: Option<Arc<Oidc>>,
         orders: Arc<Orders>,
     ) -> Arc<Api> {
         let (fragments, fleets) = (Arc::new(Fragments::new()), Fleets::default());
@@ -97,6 +101,7 @@ impl Api {
             config,
             authority,
             access,
+            oidc,
             orders,
             fragments,
             fleets,
@@ -130,7 +135,7 @@ type Routes = OpenApiRouter<Arc<Api>>;
 
 /// What everybody may ask, whoever they are.
 fn open() -> Vec<Routes> {
-    vec![Routes::new().routes(routes!(healthz)), openapi::open()]
+    vec![Routes::new().routes(routes!(healthz)), openapi::open(), oidc::open()]
 }
 
 /// What is asked of those who may; [`rights`] says who that is.

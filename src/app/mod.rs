@@ -19,12 +19,12 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::{
-    access::Access,
+    access::{Access, SignIn, oidc::Oidc},
     api::{
         self, Api,
         server::{CannotListen, Server},
     },
-    config::{self, Config, Loaded},
+    config::{self, Config, Loaded, OpenIdConnect},
     hub::{Hub, Ledger},
     log::Log,
     orders::Orders,
@@ -71,6 +71,8 @@ pub enum StartError {
          generate_cert makes one"
     )]
     Authority(#[source] BadCertificate),
+    #[error("OpenID Connect is switched on in [OpenIdConnect], and its CaFile cannot be used")]
+    Provider(#[source] BadCertificate),
     #[error(transparent)]
     Allowed(#[from] authority::CannotOpen),
     #[error(transparent)]
@@ -130,6 +132,7 @@ pub struct App {
     first_catalog: Catalog,
     tls: Option<Arc<ServerTls>>,
     server: Option<Server>,
+    oidc: Option<Arc<Oidc>>,
     links: links::Links,
     access: Arc<Access>,
     trouble: Trouble,
@@ -217,6 +220,7 @@ impl App {
         let orders = Orders::open(hub.clone(), pool.clone(), config.clone(), store.orders());
         let links = links::Links::build(&config, &hub, &store, &orders).await?;
         let access = Access::open(&store, config.clone());
+        let oidc = sign_in(&config.load().oidc, &access)?;
         Ok(App {
             path: started_with.path.clone(),
             started_with,
@@ -232,6 +236,7 @@ impl App {
             first_catalog,
             tls,
             server,
+            oidc,
             links,
             access,
             trouble: Trouble::default(),
@@ -300,6 +305,7 @@ impl App {
                 self.config.clone(),
                 self.links.authority(),
                 self.access.clone(),
+                self.oidc.clone(),
                 self.orders.clone(),
             );
             let access = self.access.clone();
@@ -400,6 +406,20 @@ impl App {
             Err(error) => tracing::error!("stopped, and the database ended badly: {error}"),
         }
     }
+}
+
+/// Signing in at a provider, if there is one.
+fn sign_in(
+    settings: &OpenIdConnect,
+    access: &Arc<Access>,
+) -> Result<Option<Arc<Oidc>>, StartError> {
+    if !settings.enabled {
+        return Ok(None);
+    }
+    let sessions = Arc::new(SignIn(access.clone()));
+    let oidc = Oidc::new(settings.clone(), sessions).map_err(StartError::Provider)?;
+    access.set_provider(Some(oidc.display_name().to_owned()));
+    Ok(Some(oidc))
 }
 
 /// What of the configuration the tree has to know.
