@@ -139,7 +139,7 @@ fn may_change_anonymously(headers: &HeaderMap, peer: Option<IpAddr>) -> Result<(
 }
 
 /// Whether a browser says that a page of another site has asked.
-fn is_foreign(headers: &HeaderMap) -> bool {
+pub fn is_foreign(headers: &HeaderMap) -> bool {
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("unreadable"));
     if let Some(site) = text("sec-fetch-site") {
         return !["same-origin", "none"].contains(&site);

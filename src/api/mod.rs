@@ -6,6 +6,7 @@ mod fragments;
 mod gzip;
 mod hosts;
 mod journal;
+pub mod live;
 mod page;
 mod reply;
 mod schedule;
@@ -34,6 +35,7 @@ use tower_http::{
 };
 
 use fragments::Fragments;
+use live::Live;
 #[cfg(test)]
 pub use subtree::whole_text;
 use summary::Fleets;
@@ -63,6 +65,8 @@ pub struct Api {
     fragments: Arc<Fragments>,
     /// The tree in short.
     fleets: Fleets,
+    /// Streams of events.
+    pub live: Arc<Live>,
     /// Tells what this process answers from what an earlier one did.
     process: u64,
 }
@@ -75,10 +79,11 @@ impl Api {
         pool: Arc<Pool>,
         config: Arc<ArcSwap<Config>>,
         authority: Option<Arc<Authority>>,
+        live: Arc<Live>,
     ) -> Arc<Api> {
         let (fragments, fleets) = (Arc::new(Fragments::new()), Fleets::default());
         let process = Uuid::new_v4().as_u64_pair().1;
-        Arc::new(Api { hub, store, pool, config, authority, fragments, fleets, process })
+        Arc::new(Api { hub, store, pool, config, authority, fragments, fleets, live, process })
     }
 
     /// The tree as it is now, so that nothing is rendered while probes wait for the tree.
@@ -137,6 +142,7 @@ pub fn router(api: Arc<Api>) -> Router {
         // Who may push
         .route("/api/authority/hosts", get(authority::hosts))
         .merge(Router::from(summary::reads()))
+        .merge(Router::from(live::reads()))
         .layer(from_fn_with_state(api.clone(), auth::check));
     let changes = Router::new()
         // The tree

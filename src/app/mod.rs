@@ -21,6 +21,7 @@ use uuid::Uuid;
 use crate::{
     api::{
         self, Api,
+        live::Live,
         server::{CannotListen, Server},
     },
     config::{self, Config, Loaded},
@@ -128,6 +129,8 @@ pub struct App {
     tls: Option<Arc<ServerTls>>,
     server: Option<Server>,
     links: links::Links,
+    /// Streams of events.
+    live: Arc<Live>,
     trouble: Trouble,
     tasks: Tasks,
 }
@@ -224,6 +227,7 @@ impl App {
             tls,
             server,
             links,
+            live: Live::new(Vec::new(), None),
             trouble: Trouble::default(),
             tasks: Tasks::default(),
         })
@@ -285,6 +289,7 @@ impl App {
                 self.pool.clone(),
                 self.config.clone(),
                 self.links.authority(),
+                self.live.clone(),
             );
             let router = api::router(api);
             self.tasks.spawn("http", move |stop| server.serve(router, stop));
@@ -354,6 +359,8 @@ impl App {
 
     /// Stops everything, in reverse order of starting. What was known is on disk afterwards.
     pub async fn stop(mut self, why: &str) {
+        // First, since nobody waits for who only reads.
+        self.live.close();
         let (watchers, pool) = ((self.watchman.take(), self.watch.take()), self.pool.clone());
         let stopping = tokio::task::spawn_blocking(move || {
             pool.stop();
