@@ -1,5 +1,6 @@
 //! The HTTP API: routes as a table of contents, handlers that translate, views that are the JSON we promise.
 
+mod about;
 mod auth;
 mod authority;
 mod fragments;
@@ -34,6 +35,7 @@ use tower_http::{
     },
 };
 
+pub use about::Around;
 use fragments::Fragments;
 use live::Live;
 #[cfg(test)]
@@ -67,6 +69,8 @@ pub struct Api {
     fleets: Fleets,
     /// Streams of events.
     pub live: Arc<Live>,
+    /// What only the page about this instance looks at.
+    around: Around,
     /// Tells what this process answers from what an earlier one did.
     process: u64,
 }
@@ -80,10 +84,22 @@ impl Api {
         config: Arc<ArcSwap<Config>>,
         authority: Option<Arc<Authority>>,
         live: Arc<Live>,
+        around: Around,
     ) -> Arc<Api> {
         let (fragments, fleets) = (Arc::new(Fragments::new()), Fleets::default());
         let process = Uuid::new_v4().as_u64_pair().1;
-        Arc::new(Api { hub, store, pool, config, authority, fragments, fleets, live, process })
+        Arc::new(Api {
+            hub,
+            store,
+            pool,
+            config,
+            authority,
+            fragments,
+            fleets,
+            live,
+            around,
+            process,
+        })
     }
 
     /// The tree as it is now, so that nothing is rendered while probes wait for the tree.
@@ -143,6 +159,7 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/api/authority/hosts", get(authority::hosts))
         .merge(Router::from(summary::reads()))
         .merge(Router::from(live::reads()))
+        .merge(Router::from(about::reads()))
         .layer(from_fn_with_state(api.clone(), auth::check));
     let changes = Router::new()
         // The tree

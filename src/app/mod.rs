@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use crate::{
     api::{
-        self, Api,
+        self, Api, Around,
         live::Live,
         server::{CannotListen, Server},
     },
@@ -290,6 +290,11 @@ impl App {
                 self.config.clone(),
                 self.links.authority(),
                 self.live.clone(),
+                Around {
+                    masters: self.links.clients(),
+                    connections: server.connections(),
+                    started: jiff::Timestamp::now(),
+                },
             );
             let router = api::router(api);
             self.tasks.spawn("http", move |stop| server.serve(router, stop));
