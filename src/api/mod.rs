@@ -211,3 +211,23 @@ async fn headers(request: Request, next: Next) -> Response {
     }
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use utoipa_axum::router::OpenApiRouter;
+
+    use super::*;
+
+    #[test]
+    fn what_is_described_can_be_written_down() {
+        let mut described =
+            OpenApiRouter::new().merge(summary::reads()).merge(live::reads()).merge(about::reads());
+        let text = described.to_openapi().to_json().unwrap();
+        for path in ["/api/summary/hosts/{host}", "/api/events", "/api/about", "/api/search"] {
+            assert!(text.contains(&format!("\"{path}\"")), "{path}");
+        }
+        for schema in ["HostRow", "ProblemRow", "Counts", "About"] {
+            assert!(text.contains(&format!("\"{schema}\":{{")), "{schema}: {text}");
+        }
+    }
+}

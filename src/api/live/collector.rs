@@ -93,7 +93,8 @@ pub struct Collector {
     /// Without the time, for comparing.
     counts: String,
     summary: String,
-    front_at: Option<Instant>,
+    /// When they were looked at last, and at which revision.
+    front_at: Option<(Instant, u64)>,
     sources: Vec<Source>,
 }
 
@@ -147,11 +148,14 @@ impl Collector {
     /// Waits until there is something to tell, and until `earliest`.
     async fn wait(&mut self, earliest: Instant) {
         let live = self.api.live.clone();
+        // What was left out because it was too early has not to wait for the next change.
+        let late = self.front_at.filter(|(_, revision)| *revision != self.position.revision);
+        let soon = late.map_or(SOON, |(at, _)| FRONT.saturating_sub(at.elapsed()));
         tokio::select! {
             () = self.feed.urgent() => {}
             () = any(&mut self.sources) => {}
             () = live.kicked.notified() => {}
-            () = tokio::time::sleep(SOON) => {}
+            () = tokio::time::sleep(soon) => {}
         }
         tokio::time::sleep_until(earliest.into()).await;
     }
@@ -339,10 +343,10 @@ impl Collector {
 
     /// What every page shows, if it is another.
     fn front(&mut self, wanted: &Wanted, tree: &View, fleet: &Fleet) {
-        if self.front_at.is_some_and(|at| at.elapsed() < FRONT) {
+        if self.front_at.is_some_and(|(at, _)| at.elapsed() < FRONT) {
             return;
         }
-        self.front_at = Some(Instant::now());
+        self.front_at = Some((Instant::now(), tree.revision()));
         let mut counted = Counted::of(&self.api, tree, fleet);
         let now = std::mem::take(&mut counted.now);
         let plain = json(&counted);

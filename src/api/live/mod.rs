@@ -323,3 +323,6 @@ fn role_word(role: Role) -> &'static str {
         Role::Operator => "operator",
     }
 }
+
+#[cfg(test)]
+mod tests;

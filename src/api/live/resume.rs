@@ -57,7 +57,7 @@ impl History {
     }
 
     /// What is gone since a revision; `None` if that is not known.
-    fn gone_since(&self, revision: u64) -> Option<impl Iterator<Item = &Item>> {
+    pub fn gone_since(&self, revision: u64) -> Option<impl Iterator<Item = &Item>> {
         let since = self.since?;
         (since <= revision).then(|| {
             let later = self.gone.iter().filter(move |(at, _)| *at > revision);
@@ -66,7 +66,7 @@ impl History {
     }
 
     /// Whether a list may have changed at a revision or later.
-    fn has_changed(&self, what: &str, revision: u64) -> bool {
+    pub fn has_changed(&self, what: &str, revision: u64) -> bool {
         let since = self.since.is_some_and(|since| since <= revision);
         !since || self.changed.get(what).is_some_and(|at| *at >= revision)
     }
