@@ -286,6 +286,6 @@ async fn rights_changed(rights: &mut Option<Rights>) {
     let Some(rights) = rights else { return std::future::pending().await };
     if rights.changed.changed().await.is_err() {
         // Whoever gave them is gone, and so is this process soon.
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
