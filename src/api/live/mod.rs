@@ -285,6 +285,10 @@ async fn stream(
     let live = api.live.clone();
     // In this order: what happens after the start is in the batches.
     let (batches, front) = (live.batches.subscribe(), live.front.subscribe());
+    let seen = {
+        let front = front.borrow();
+        (front.counts.0, front.summary.0)
+    };
     let subscribed = live.subscribe(&api, scope.clone(), admitted);
     let looked = api.clone();
     let start = tokio::task::spawn_blocking(move || Start::of(&looked, &scope, back)).await;
@@ -294,7 +298,7 @@ async fn stream(
     };
     let (out, pieces) = mpsc::channel(MAX_PIECES);
     let (rights, stop) = (live.rights.clone(), live.stop.subscribe());
-    let reader = Reader { api, caller, subscribed, batches, front, rights, stop, out };
+    let reader = Reader { api, caller, subscribed, batches, front, seen, rights, stop, out };
     tokio::spawn(reader.run(start));
     let kind = (header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     let cache = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -39,6 +39,8 @@ pub struct Reader {
     pub subscribed: Subscribed,
     pub batches: broadcast::Receiver<Arc<Batch>>,
     pub front: watch::Receiver<Front>,
+    /// The numbers of the counts and of the summary that are no newer than the start.
+    pub seen: (u64, u64),
     pub rights: Option<Rights>,
     pub stop: watch::Receiver<bool>,
     pub out: mpsc::Sender<Bytes>,
@@ -101,6 +103,8 @@ struct Written {
     text: String,
     /// When something was sent last.
     quiet_at: Instant,
+    /// When the rights were looked at last: they also end by time, which nobody tells.
+    checked_at: Instant,
 }
 
 impl Written {
@@ -131,12 +135,13 @@ impl Reader {
     pub async fn run(mut self, start: Start) {
         let mut written = Written {
             process: self.api.process,
-            position: start.position,
+            position: start.from,
             told: start.position,
-            counts: self.front.borrow().counts.0,
-            summary: self.front.borrow().summary.0,
+            counts: self.seen.0,
+            summary: self.seen.1,
             text: RETRY.to_owned(),
             quiet_at: Instant::now(),
+            checked_at: Instant::now(),
         };
         if let Err(Gone) = self.greet(&mut written, start).await {
             return;
@@ -153,21 +158,29 @@ impl Reader {
         if let Some(summary) = start.summary {
             written.event("summary", &summary);
         }
-        for item in &start.missed {
+        for (number, item) in start.missed.iter().enumerate() {
+            if number + 1 == start.missed.len() {
+                written.pass(start.position);
+            }
             written.event(item.event, &item.data);
             self.send_full(written).await?;
         }
+        written.pass(start.position);
         self.send(written).await
     }
 
     /// Waits for the next thing and sends it; something if that was the last.
     async fn next(&mut self, written: &mut Written) -> Result<Option<()>, Gone> {
-        match self.wait(written.quiet_at + QUIET).await {
-            Woken::Stop => return self.bye(written, "the server stops"),
-            Woken::Gone => return Err(Gone),
-            Woken::Rights | Woken::Quiet if !self.may_read() => {
+        let woken = self.wait(written.quiet_at + QUIET).await;
+        if matches!(woken, Woken::Rights) || written.checked_at.elapsed() >= QUIET {
+            written.checked_at = Instant::now();
+            if !self.may_read() {
                 return self.bye(written, "you may not read any more: log in again");
             }
+        }
+        match woken {
+            Woken::Stop => return self.bye(written, "the server stops"),
+            Woken::Gone => return Err(Gone),
             Woken::Rights => {}
             Woken::Quiet => written.say("time", &Time { now: now() }),
             Woken::Batch(batch) => self.pass_on(written, &batch).await?,

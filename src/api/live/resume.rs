@@ -75,6 +75,8 @@ impl History {
 /// The beginning of a stream.
 #[derive(Debug)]
 pub struct Start {
+    /// Where the reader comes from: its place until it has got all that it has missed.
+    pub from: Position,
     pub position: Position,
     /// The counts, as JSON.
     pub counts: String,
@@ -103,8 +105,11 @@ impl Start {
         let fleet = api.fleets.of(&tree);
         let json = |text: serde_json::Result<String>| text.expect("views have text for keys");
         let summary = || Summary::of(api, &tree, &fleet, Shown::default());
+        let position = Position { revision: tree.revision(), journal };
+        let from = if let Back::At(known) = back { known } else { position };
         Start {
-            position: Position { revision: tree.revision(), journal },
+            from,
+            position,
             counts: json(serde_json::to_string(&Counted::of(api, &tree, &fleet))),
             summary: (*scope == Scope::Overview).then(|| json(serde_json::to_string(&summary()))),
             missed: match back {
