@@ -7,6 +7,8 @@ mod gzip;
 mod hosts;
 mod index;
 mod journal;
+mod order;
+mod orders;
 mod reply;
 mod schedule;
 pub mod server;
@@ -109,8 +111,8 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/api/probes/{probe}/logs", get(journal::probe_logs))
         .route("/api/hosts/{host}/timeline", get(journal::timeline))
         // What runs when
-        .route("/api/probes", get(schedule::probes))
-        .route("/api/hosts/{host}/schedule", get(schedule::of_host))
+        .merge(schedule::reads())
+        .merge(orders::reads())
         // Who may push
         .route("/api/authority/hosts", get(authority::hosts))
         .layer(from_fn_with_state(api.clone(), auth::check));
@@ -120,6 +122,9 @@ pub fn router(api: Arc<Api>) -> Router {
         // Who may push
         .route("/api/authority/hosts/{uuid}/allow", post(authority::allow))
         .route("/api/authority/hosts/{uuid}/revoke", post(authority::revoke))
+        // What runs when
+        .merge(schedule::changes())
+        .merge(orders::changes())
         .route_layer(from_fn_with_state(api.clone(), auth::operator));
     let mut router = Router::new()
         // Never behind a login: whether the process answers is no secret.
