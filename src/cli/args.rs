@@ -312,7 +312,7 @@ mod tests {
         check("wigocli authority allow c --all", ErrorKind::ArgumentConflict);
         check("wigocli authority revoke", ErrorKind::MissingRequiredArgument);
         check("wigocli probe p interval 1", ErrorKind::ValueValidation);
-        check("wigocli probe p nonsense", ErrorKind::InvalidSubcommand);
+        check("wigocli probe p nonsense", ErrorKind::UnknownArgument);
         check("wigocli forget", ErrorKind::MissingRequiredArgument);
     }
 

@@ -1,7 +1,10 @@
 use std::{collections::VecDeque, fs, os::unix::fs::PermissionsExt, path::PathBuf};
 
+use futures_util::future::BoxFuture;
+
 use super::*;
 use crate::{
+    config::Role,
     hub::{Changes as HubChanges, Journal, Ledger},
     probe::{
         catalog::Catalog,
@@ -9,7 +12,8 @@ use crate::{
     },
     store::{self, Store},
     tree::{
-        Account, Header, Host, Instance, Kind, Presence, ProbeResult, RemoteControl, Report, Tree,
+        Account, Contact, Header, Host, Instance, Kind, Presence, ProbeResult, RemoteControl,
+        Report, Tree,
     },
 };
 
