@@ -155,6 +155,7 @@ async fn list(State(api): Shared, headers: HeaderMap) -> Response {
     params(("id" = Uuid, Path, description = "The order")),
     responses(
         (status = 200, body = OrderView),
+        (status = 400, body = String, description = "It makes no sense"),
         (status = 404, body = String, description = "There is no such order"),
         (status = 409, body = String, description = "It does not wait any more"),
     ))]

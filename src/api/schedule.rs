@@ -58,6 +58,7 @@ async fn schedule(State(api): Shared, headers: HeaderMap) -> Response {
     params(("host" = String, Path, description = "Host name or uuid")),
     responses(
         (status = 200, body = Schedule),
+        (status = 400, body = String, description = "It makes no sense"),
         (status = 403, body = String, description = "An instance on the way does not allow it"),
         (status = 404, body = String, description = "There is no such host"),
         (status = 501, body = String, description = "The host cannot tell"),
@@ -134,6 +135,7 @@ async fn set_interval(
     params(("probe" = String, Path, description = "Name of the probe")),
     responses(
         (status = 200, body = serde_json::Value, description = "The probe, as GET tells it"),
+        (status = 400, body = String, description = "It makes no sense"),
         (status = 403, body = String, description = "This host does not allow it"),
         (status = 404, body = String, description = "There is no such probe"),
         (status = 409, body = String, description = "It cannot run, and why"),
