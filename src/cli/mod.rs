@@ -5,6 +5,7 @@
 //! are the only ones that change something.
 
 pub mod args;
+mod audit;
 mod authority;
 pub mod client;
 mod configured;
@@ -15,8 +16,10 @@ pub mod probe;
 pub mod render;
 mod repeat;
 mod screen;
+mod shell;
 pub mod token;
 mod tree;
+pub mod user;
 mod verdict;
 mod view;
 
@@ -95,7 +98,10 @@ pub fn run(args: Args) -> Result<Verdict, Error> {
             })
         }
         Some(Command::Logs(query)) => logs::show(&client, &query, json, &screen),
-        Some(Command::Authority { .. } | Command::Forget { .. }) if watch => Err(Error::NotWatched),
+        Some(Command::Authority { .. } | Command::Forget { .. } | Command::Audit(_)) if watch => {
+            Err(Error::NotWatched)
+        }
+        Some(Command::Audit(query)) => audit::show(&client, &query, json, &screen),
         Some(Command::Authority { action }) => authority::run(&client, &action, json, &screen),
         Some(Command::Forget { host }) => authority::forget(&client, &host, json, &screen),
         command if watch => repeat::until_interrupted(move |last| {
