@@ -108,8 +108,11 @@ pub fn run(command: Command, path: Option<&Path>) -> Result<(), CannotDo> {
     let tables = store::open_access(database)
         .map_err(|error| CannotDo::Database { path: database.clone(), source: error.into() })?;
     let audit = store::open_audit(database);
-    let record = |action: &str, name: &str, after: Option<serde_json::Value>| {
-        audit.record(&shell::row(action, name, after)).map(drop)
+    let change = |action: &str,
+                  name: &str,
+                  after: Option<serde_json::Value>,
+                  change: &dyn Fn() -> Result<UserChange, StoreError>| {
+        shell::audited(&audit, action, name, after, || done(change()?, name))
     };
     let of_role = |role: Role| Some(serde_json::json!({"Role": config::Role::from(role).word()}));
     match command {
@@ -120,24 +123,22 @@ pub fn run(command: Command, path: Option<&Path>) -> Result<(), CannotDo> {
             check_name(&name).map_err(|allowed| CannotDo::Name { name: name.clone(), allowed })?;
             changeable(&config, &name)?;
             let hash = password::hash(&new_password("Password: ")?);
-            record("user.add", &name, of_role(role))?;
-            done(tables.add_user(&name, role.into(), &hash)?, &name)?;
+            let add = || tables.add_user(&name, role.into(), &hash);
+            change("user.add", &name, of_role(role), &add)?;
         }
         Command::Password { name } => {
             changeable(&config, &name)?;
             let hash = password::hash(&new_password("New password: ")?);
-            record("user.password", &name, None)?;
-            done(tables.set_password(&name, &hash)?, &name)?;
+            change("user.password", &name, None, &|| tables.set_password(&name, &hash))?;
         }
         Command::Role { name, role } => {
             changeable(&config, &name)?;
-            record("user.role", &name, of_role(role))?;
-            done(tables.set_role(&name, role.into())?, &name)?;
+            let set = || tables.set_role(&name, role.into());
+            change("user.role", &name, of_role(role), &set)?;
         }
         Command::Remove { name } => {
             changeable(&config, &name)?;
-            record("user.remove", &name, None)?;
-            done(tables.remove_user(&name)?, &name)?;
+            change("user.remove", &name, None, &|| tables.remove_user(&name))?;
             let none_left = tables.load()?.users.is_empty();
             let http = &config.http;
             if none_left

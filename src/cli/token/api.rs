@@ -40,24 +40,23 @@ pub fn create(create: &Create, config: &Config) -> Result<String, CannotDo> {
         Timestamp::now().saturating_add(life).unwrap_or(Timestamp::MAX)
     });
     let role = create.role.into();
-    let row = shell::row("token.create", &create.name, None);
-    store::open_audit(&config.global.database).record(&row)?;
-    let made = tables.add_token(hash, &create.name, role, &row.who, expires)?;
-    match made {
-        Some(_) => Ok(token.expose().to_owned()),
-        None => Err(CannotDo::Full),
-    }
+    let audit = store::open_audit(&config.global.database);
+    shell::audited(&audit, "token.create", &create.name, None, || {
+        let made = tables.add_token(hash, &create.name, role, &shell::user(), expires)?;
+        made.map(|_| token.expose().to_owned()).ok_or(CannotDo::Full)
+    })
 }
 
 /// Makes a token useless.
 pub fn revoke(id: i64, config: &Config) -> Result<(), CannotDo> {
     let tables = open(config)?;
-    let row = shell::row("token.revoke", &id.to_string(), None);
-    store::open_audit(&config.global.database).record(&row)?;
-    match tables.revoke_token(id)? {
-        true => Ok(()),
-        false => Err(CannotDo::NoSuchToken(id.to_string())),
-    }
+    let audit = store::open_audit(&config.global.database);
+    shell::audited(&audit, "token.revoke", &id.to_string(), None, || {
+        match tables.revoke_token(id)? {
+            true => Ok(()),
+            false => Err(CannotDo::NoSuchToken(id.to_string())),
+        }
+    })
 }
 
 /// All tokens, a line each, the newest first.
