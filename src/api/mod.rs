@@ -9,6 +9,7 @@ mod fragments;
 mod gzip;
 mod hosts;
 mod index;
+mod join_tokens;
 mod journal;
 mod reply;
 mod rights;
@@ -121,6 +122,7 @@ pub fn router(api: Arc<Api>) -> Router {
         .merge(Router::from(access::open()))
         .merge(Router::from(accounts::reads()))
         .merge(Router::from(audit::reads()))
+        .merge(Router::from(join_tokens::reads()))
         .route_layer(from_fn_with_state(api.clone(), auth::guard));
     let changes = Router::new()
         // The tree
@@ -129,6 +131,7 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/api/authority/hosts/{uuid}/allow", post(authority::allow))
         .route("/api/authority/hosts/{uuid}/revoke", post(authority::revoke))
         .merge(Router::from(accounts::changes()))
+        .merge(Router::from(join_tokens::changes()))
         .route_layer(from_fn_with_state(api.clone(), auth::guard));
     let mut router = Router::new()
         // Never behind a login: whether the process answers is no secret.
