@@ -110,7 +110,7 @@ mod tests {
         let text = table(&page, &Look { colour: false, zone: TimeZone::UTC });
         assert_eq!(
             text,
-            "1970-01-01T00:00:00 (UTC)  -          password  -          login               \
+            "1970-01-01T00:00:00 (UTC)  -          password  -          login           \
              refused: no such user\n\
              1970-01-01T00:01:00 (UTC)  eve\\u{1b}  token     192.0.2.1  user.add  adam  done\n"
         );
