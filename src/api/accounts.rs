@@ -26,7 +26,7 @@ use crate::{
     access::{Caller, new_token, password, token_hash},
     config::{MAX_NAME, Role, Secret, check_name},
     duration,
-    store::{ApiToken, MAX_API_TOKENS, MAX_USERS, StoreError, UserChange},
+    store::{AccessTables, ApiToken, MAX_API_TOKENS, MAX_USERS, StoreError, UserChange},
 };
 
 type Shared = State<Arc<Api>>;
@@ -418,16 +418,14 @@ async fn remove_user(State(api): Shared, Segments(name): Segments<String>) -> Re
         let known = access.accounts().users.contains_key(&name);
         return if known { *conflict(why) } else { unknown(&name) };
     }
-    change_user(&api, "user.remove", name, |tables, name| tables.remove_user(name)).await
+    change_user(&api, "user.remove", name, AccessTables::remove_user).await
 }
 
 async fn change_user(
     api: &Api,
     action: &'static str,
     name: String,
-    change: impl FnOnce(&crate::store::AccessTables, &str) -> Result<UserChange, StoreError>
-    + Send
-    + 'static,
+    change: impl FnOnce(&AccessTables, &str) -> Result<UserChange, StoreError> + Send + 'static,
 ) -> Response {
     if api.access.is_configured(&name) {
         let why =

@@ -82,7 +82,7 @@ struct New {
     ),
 )]
 async fn tokens(State(api): Shared, headers: HeaderMap) -> Response {
-    match blocking(&api, |tokens| tokens.tokens()).await {
+    match blocking(&api, Admission::tokens).await {
         Ok(tokens) => reply::json(&headers, &tokens.into_iter().map(view).collect::<Vec<_>>()),
         Err(error) => reply::refuse(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
     }
