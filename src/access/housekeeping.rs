@@ -22,17 +22,13 @@ impl Access {
         let mut watch = AccessWatch::default();
         let mut noted = Timestamp::now();
         let mut ended = self.useless(noted);
+        let mut is_last = false;
         for look in 1.. {
-            let is_last = tokio::select! {
-                () = stop.wait() => true,
-                () = tokio::time::sleep(LOOK_EVERY) => false,
-            };
             let access = Arc::clone(&self);
             let notes = is_last || look % LOOKS_BETWEEN_NOTES == 0;
             let since = noted;
             let work = tokio::task::spawn_blocking(move || {
-                let changed = watch.have_changed(&access.tables);
-                if changed {
+                if watch.have_changed(&access.tables) {
                     access.load();
                 }
                 if notes {
@@ -53,6 +49,10 @@ impl Access {
             if is_last {
                 return;
             }
+            is_last = tokio::select! {
+                () = stop.wait() => true,
+                () = tokio::time::sleep(LOOK_EVERY) => false,
+            };
         }
     }
 

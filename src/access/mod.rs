@@ -89,7 +89,7 @@ impl Access {
             audit: store.audit(),
             state: Mutex::default(),
             throttle: Mutex::default(),
-            verifier: Verifier::new(),
+            verifier: Verifier::start(),
             key,
             provider: ArcSwapOption::empty(),
             changes: watch::channel(0).0,

@@ -72,8 +72,8 @@ pub struct Verifier {
 pub struct Turn(OwnedSemaphorePermit);
 
 impl Verifier {
-    /// Takes tens of milliseconds.
-    pub fn new() -> Verifier {
+    /// One that checks nothing yet. Takes tens of milliseconds.
+    pub fn start() -> Verifier {
         let mut random = [0; 32];
         SystemRandom::new().fill(&mut random).expect("the system has random numbers");
         let nobody = hash(&Secret::new(random.map(|byte| format!("{byte:02x}")).concat()));
@@ -140,7 +140,7 @@ mod tests {
         let hashed = hash(&right);
         assert_eq!(crate::config::check_hash(hashed.expose()), Ok(()));
         assert_ne!(hashed, hash(&right), "each has a salt of its own");
-        let verifier = Verifier::new();
+        let verifier = Verifier::start();
         for (given, hash, good) in [
             (right.clone(), Some(hashed.clone()), true),
             (Secret::new("correct hors"), Some(hashed.clone()), false),
@@ -155,7 +155,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_bounded_number_waits() {
-        let verifier = Arc::new(Verifier::new());
+        let verifier = Arc::new(Verifier::start());
         let mut turns = Vec::new();
         for _ in 0..AT_ONCE {
             turns.push(verifier.turn().await.unwrap_or_else(|_| panic!("nobody waits")));

@@ -17,6 +17,7 @@ use super::{
     Api, audit,
     auth::{self, Origin},
     hosts::query_pairs,
+    openapi::Refusal,
     reply,
 };
 use crate::{
@@ -85,8 +86,8 @@ impl WhoAmI {
     responses(
         (status = 200, description = "the caller", body = WhoAmI),
         (status = 401, description = "wrong credentials were presented", body = String, content_type = "text/plain"),
-        (status = 429, description = "too many wrong passwords", body = String),
-        (status = 503, description = "too many passwords are being checked", body = String),
+        (status = 429, description = "too many wrong passwords", body = Refusal),
+        (status = 503, description = "too many passwords are being checked", body = Refusal),
     ),
 )]
 async fn whoami(
@@ -126,12 +127,12 @@ impl From<String> for Hidden {
     params(("X-Wigo-Request" = String, Header, description = "any value; a foreign page cannot send it")),
     responses(
         (status = 200, description = "who one is now", body = WhoAmI),
-        (status = 400, description = "the body cannot be understood", body = String),
-        (status = 401, description = "name or password are wrong", body = String),
-        (status = 403, description = "the header is missing, or a foreign page asks", body = String),
-        (status = 413, description = "the body is too large", body = String),
-        (status = 429, description = "too many wrong passwords", body = String),
-        (status = 503, description = "the session cannot be written down", body = String),
+        (status = 400, description = "the body cannot be understood", body = Refusal),
+        (status = 401, description = "name or password are wrong", body = Refusal),
+        (status = 403, description = "the header is missing, or a foreign page asks", body = Refusal),
+        (status = 413, description = "the body is too large", body = Refusal),
+        (status = 429, description = "too many wrong passwords", body = Refusal),
+        (status = 503, description = "the session cannot be written down", body = Refusal),
     ),
 )]
 async fn begin(
@@ -168,8 +169,8 @@ async fn begin(
     responses(
         (status = 200, description = "`OK`, also where there was no session", body = String, content_type = "text/plain"),
         (status = 401, description = "wrong credentials were presented", body = String, content_type = "text/plain"),
-        (status = 403, description = "the header is missing, or a foreign page asks", body = String),
-        (status = 503, description = "the end cannot be written down", body = String),
+        (status = 403, description = "the header is missing, or a foreign page asks", body = Refusal),
+        (status = 503, description = "the end cannot be written down", body = Refusal),
     ),
 )]
 async fn end(
@@ -207,8 +208,8 @@ async fn end_session(api: &Api, caller: &Caller) -> Result<(), Box<Response>> {
     responses(
         (status = 302, description = "logged in: on to `next`"),
         (status = 401, description = "the browser asks", body = String, content_type = "text/plain"),
-        (status = 429, description = "too many wrong passwords", body = String),
-        (status = 503, description = "too many passwords are being checked", body = String),
+        (status = 429, description = "too many wrong passwords", body = Refusal),
+        (status = 503, description = "too many passwords are being checked", body = Refusal),
     ),
 )]
 async fn login(Extension(caller): Extension<Caller>, RawQuery(query): RawQuery) -> Response {
@@ -224,9 +225,9 @@ async fn login(Extension(caller): Extension<Caller>, RawQuery(query): RawQuery) 
     responses(
         (status = 302, description = "logged out: on to the login page"),
         (status = 401, description = "the browser forgets", body = String, content_type = "text/plain"),
-        (status = 403, description = "a foreign page asks", body = String),
-        (status = 429, description = "too many wrong passwords", body = String),
-        (status = 503, description = "the end of the session cannot be written down", body = String),
+        (status = 403, description = "a foreign page asks", body = Refusal),
+        (status = 429, description = "too many wrong passwords", body = Refusal),
+        (status = 503, description = "the end of the session cannot be written down", body = Refusal),
     ),
 )]
 async fn logout(

@@ -20,13 +20,14 @@ use super::{
     access::{Hidden, json_in, role_of},
     audit::Audited,
     hosts::query_pairs,
+    openapi::Refusal,
     reply::{self, Segments},
 };
 use crate::{
     access::{Caller, new_token, password, token_hash},
     config::{MAX_NAME, Role, Secret, check_name},
     duration,
-    store::{ApiToken, MAX_API_TOKENS, MAX_USERS, StoreError, UserChange},
+    store::{AccessTables, ApiToken, MAX_API_TOKENS, MAX_USERS, StoreError, UserChange},
 };
 
 type Shared = State<Arc<Api>>;
@@ -117,9 +118,9 @@ async fn tokens(State(api): Shared, headers: HeaderMap) -> Response {
     ),
     responses(
         (status = 200, description = "the token and its secret", body = NewToken),
-        (status = 400, description = "a parameter is missing or cannot be understood", body = String),
-        (status = 409, description = "there are too many", body = String),
-        (status = 503, description = "it cannot be written down", body = String),
+        (status = 400, description = "a parameter is missing or cannot be understood", body = Refusal),
+        (status = 409, description = "there are too many", body = Refusal),
+        (status = 503, description = "it cannot be written down", body = Refusal),
     ),
 )]
 async fn create_token(
@@ -186,8 +187,8 @@ pub fn check_token_name(name: &str) -> Result<(), String> {
     params(("id" = i64, Path, description = "the number of a token")),
     responses(
         (status = 200, description = "`OK`", body = String, content_type = "text/plain"),
-        (status = 404, description = "there is no such token", body = String),
-        (status = 503, description = "it cannot be written down", body = String),
+        (status = 404, description = "there is no such token", body = Refusal),
+        (status = 503, description = "it cannot be written down", body = Refusal),
     ),
 )]
 async fn revoke_token(State(api): Shared, Segments(id): Segments<String>) -> Response {
@@ -288,10 +289,10 @@ struct NewPassword {
     request_body = NewUser,
     responses(
         (status = 200, description = "the user", body = UserView),
-        (status = 400, description = "the body cannot be understood, or name, role or password cannot be taken", body = String),
-        (status = 409, description = "there is one of this name, or there are too many", body = String),
-        (status = 413, description = "the body is too large", body = String),
-        (status = 503, description = "it cannot be written down", body = String),
+        (status = 400, description = "the body cannot be understood, or name, role or password cannot be taken", body = Refusal),
+        (status = 409, description = "there is one of this name, or there are too many", body = Refusal),
+        (status = 413, description = "the body is too large", body = Refusal),
+        (status = 503, description = "it cannot be written down", body = Refusal),
     ),
 )]
 async fn add_user(State(api): Shared, body: Body) -> Response {
@@ -341,11 +342,11 @@ async fn try_to_add(api: &Api, name: String, role: &str, password: Secret) -> An
     request_body = NewPassword,
     responses(
         (status = 200, description = "`OK`", body = String, content_type = "text/plain"),
-        (status = 400, description = "the body cannot be understood, or the password cannot be taken", body = String),
-        (status = 404, description = "there is no such user", body = String),
-        (status = 409, description = "the user is configured: change the configuration", body = String),
-        (status = 413, description = "the body is too large", body = String),
-        (status = 503, description = "it cannot be written down", body = String),
+        (status = 400, description = "the body cannot be understood, or the password cannot be taken", body = Refusal),
+        (status = 404, description = "there is no such user", body = Refusal),
+        (status = 409, description = "the user is configured: change the configuration", body = Refusal),
+        (status = 413, description = "the body is too large", body = Refusal),
+        (status = 503, description = "it cannot be written down", body = Refusal),
     ),
 )]
 async fn set_password(
@@ -375,10 +376,10 @@ async fn set_password(
     ),
     responses(
         (status = 200, description = "`OK`", body = String, content_type = "text/plain"),
-        (status = 400, description = "there is no such role", body = String),
-        (status = 404, description = "there is no such user", body = String),
-        (status = 409, description = "the user is configured: change the configuration", body = String),
-        (status = 503, description = "it cannot be written down", body = String),
+        (status = 400, description = "there is no such role", body = Refusal),
+        (status = 404, description = "there is no such user", body = Refusal),
+        (status = 409, description = "the user is configured: change the configuration", body = Refusal),
+        (status = 503, description = "it cannot be written down", body = Refusal),
     ),
 )]
 async fn set_role(
@@ -400,9 +401,9 @@ async fn set_role(
     params(("name" = String, Path, description = "the name of a user in the database")),
     responses(
         (status = 200, description = "`OK`", body = String, content_type = "text/plain"),
-        (status = 404, description = "there is no such user", body = String),
-        (status = 409, description = "the user is configured, or the last one, without whom everybody could do everything", body = String),
-        (status = 503, description = "it cannot be written down", body = String),
+        (status = 404, description = "there is no such user", body = Refusal),
+        (status = 409, description = "the user is configured, or the last one, without whom everybody could do everything", body = Refusal),
+        (status = 503, description = "it cannot be written down", body = Refusal),
     ),
 )]
 async fn remove_user(State(api): Shared, Segments(name): Segments<String>) -> Response {
@@ -418,16 +419,14 @@ async fn remove_user(State(api): Shared, Segments(name): Segments<String>) -> Re
         let known = access.accounts().users.contains_key(&name);
         return if known { *conflict(why) } else { unknown(&name) };
     }
-    change_user(&api, "user.remove", name, |tables, name| tables.remove_user(name)).await
+    change_user(&api, "user.remove", name, AccessTables::remove_user).await
 }
 
 async fn change_user(
     api: &Api,
     action: &'static str,
     name: String,
-    change: impl FnOnce(&crate::store::AccessTables, &str) -> Result<UserChange, StoreError>
-    + Send
-    + 'static,
+    change: impl FnOnce(&AccessTables, &str) -> Result<UserChange, StoreError> + Send + 'static,
 ) -> Response {
     if api.access.is_configured(&name) {
         let why =

@@ -110,10 +110,13 @@ pub fn row_of(caller: Option<&Caller>) -> AuditRow {
     }
 }
 
-/// `/api/hosts/{host}/forget` is `hosts.forget`.
+/// `/api/hosts/{host}/forget` is `host.forget`.
 fn action_of(route: &str) -> String {
     let words = route.split('/').filter(|word| !word.is_empty() && !word.starts_with('{'));
-    words.skip_while(|word| *word == "api").collect::<Vec<_>>().join(".")
+    let mut words = words.skip_while(|word| *word == "api");
+    let first = words.next().unwrap_or_default();
+    let first = first.strip_suffix('s').unwrap_or(first);
+    std::iter::once(first).chain(words).collect::<Vec<_>>().join(".")
 }
 
 /// What is known afterwards.
@@ -202,8 +205,8 @@ struct AuditPage {
     ),
     responses(
         (status = 200, description = "a page, the newest first", body = AuditPage),
-        (status = 400, description = "a parameter cannot be understood", body = String),
-        (status = 503, description = "the database cannot be read", body = String),
+        (status = 400, description = "a parameter cannot be understood", body = Refusal),
+        (status = 503, description = "the database cannot be read", body = Refusal),
     ),
 )]
 async fn rows(
@@ -276,9 +279,9 @@ mod tests {
 
     #[test]
     fn a_route_names_the_action() {
-        assert_eq!(action_of("/api/hosts/{host}/forget"), "hosts.forget");
-        assert_eq!(action_of("/api/probes/{probe}/disable"), "probes.disable");
-        assert_eq!(action_of("/api/tokens"), "tokens");
+        assert_eq!(action_of("/api/hosts/{host}/forget"), "host.forget");
+        assert_eq!(action_of("/api/probes/{probe}/disable"), "probe.disable");
+        assert_eq!(action_of("/api/tokens"), "token");
     }
 
     #[test]

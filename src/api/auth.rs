@@ -24,7 +24,7 @@ use crate::{
 const REQUEST_HEADER: &str = "x-wigo-request";
 /// Headers of proxies: a request with one of them comes from elsewhere, whoever hands it on.
 const PROXY_HEADERS: [&str; 4] = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
-/// How much of a name that was asked for is repeated, in bytes.
+/// How much of a name that was asked for is repeated, in characters.
 const MAX_SHOWN_NAME: usize = 100;
 
 /// The other end of the connection; put into a request by the server.
@@ -130,7 +130,7 @@ impl Asked<'_> {
         if access::name_in(text).is_some_and(|name| access::is_ours(&name, hostname, more)) {
             return Ok(());
         }
-        let shown = &text[..text.floor_char_boundary(MAX_SHOWN_NAME)];
+        let shown: String = text.chars().take(MAX_SHOWN_NAME).collect();
         Err(No::Misdirected(format!(
             "this instance does not know itself as `{shown}`, and without a login it answers under its \
              own names only: ask it by its address or as `{hostname}`, log in, or add the name to \

@@ -7,11 +7,13 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::Response,
 };
+use serde_json::{Value, json};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 use super::{
     Api,
+    audit::Audited,
     hosts::query_pairs,
     openapi::Refusal,
     reply::{self, Segments},
@@ -69,8 +71,9 @@ pub async fn allow(
         Ok(key) => key,
         Err(why) => return reply::refuse(StatusCode::BAD_REQUEST, why),
     };
+    let before = state_of(authority, known);
     match authority.allow(known, key).await {
-        Ok(_) => done(),
+        Ok(_) => audited("client.allow", authority, known, before),
         Err(error @ CannotChange::OtherKey { .. }) => {
             reply::refuse(StatusCode::CONFLICT, error.to_string())
         }
@@ -98,10 +101,37 @@ pub async fn revoke(State(api): Shared, Segments(uuid): Segments<String>) -> Res
     };
     // Nobody has a name that is no uuid, so nobody has to be revoked.
     let Ok(known) = Uuid::try_parse(&uuid) else { return done() };
+    let before = state_of(authority, known);
     match authority.revoke(known).await {
-        Ok(()) => done(),
+        Ok(()) => audited("client.revoke", authority, known, before),
         Err(error) => failed(error.to_string()),
     }
+}
+
+/// That it is done, and for the audit log what it was before and is now.
+fn audited(
+    action: &'static str,
+    authority: &Authority,
+    client: Uuid,
+    before: Option<Value>,
+) -> Response {
+    let after = state_of(authority, client);
+    Audited { action: Some(action), before, after, ..Audited::default() }.with(done())
+}
+
+/// What an operator knows of a client.
+fn state_of(authority: &Authority, client: Uuid) -> Option<Value> {
+    let listing = authority.listing();
+    let text = |key: Option<Fingerprint>| key.map(|key| key.to_string());
+    let allowed = listing.allowed.iter().find(|one| one.uuid == client);
+    let allowed = allowed
+        .map(|one| json!({"State": "allowed", "Name": one.name, "Fingerprint": text(one.key)}));
+    let waiting = || {
+        let one = listing.waiting.iter().find(|one| one.uuid == client)?;
+        let (name, key) = (&one.name, one.key.to_string());
+        Some(json!({"State": "waiting", "Name": name, "Fingerprint": key, "Address": one.address}))
+    };
+    allowed.or_else(waiting)
 }
 
 fn started(api: &Api) -> Result<&Arc<Authority>, Box<Response>> {

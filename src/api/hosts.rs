@@ -16,6 +16,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     Api,
+    audit::Audited,
     openapi::{self, Refusal},
     reply::{self, Segments},
     subtree, views,
@@ -194,7 +195,11 @@ pub async fn forget(State(api): Shared, Segments(host): Segments<String>) -> Res
     }
     let why = "forgotten by an operator".to_owned();
     api.hub.handle(Event::Forgotten { uuid: instance.uuid, why });
-    reply::text("OK")
+    let name = &instance.host.name;
+    let before =
+        serde_json::json!({"Name": name, "Uuid": instance.uuid, "Group": instance.host.group});
+    Audited { action: Some("host.forget"), before: Some(before), ..Audited::default() }
+        .with(reply::text("OK"))
 }
 
 /// What would be back the next moment cannot be forgotten.

@@ -9,6 +9,7 @@ mod authority;
 mod fragments;
 mod gzip;
 mod hosts;
+mod join_tokens;
 mod journal;
 pub mod live;
 mod oidc;
@@ -153,6 +154,8 @@ fn guarded() -> Vec<Routes> {
         orders::changes(),
         authority::reads(),
         authority::changes(),
+        join_tokens::reads(),
+        join_tokens::changes(),
         access::open(),
         accounts::reads(),
         accounts::changes(),

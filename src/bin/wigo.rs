@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use wigo::{
     app::{self, App},
-    cli::{probe as probe_commands, token as token_commands},
+    cli::{probe as probe_commands, token as token_commands, user as user_commands},
     config,
     log::Log,
 };
@@ -36,9 +36,12 @@ enum Command {
     /// Try and list probes.
     #[command(subcommand)]
     Probe(probe_commands::Command),
-    /// Let push clients in without an operator.
+    /// Let push clients in without an operator, and programs use the API.
     #[command(subcommand)]
     Token(token_commands::Command),
+    /// Say who may log in.
+    #[command(subcommand)]
+    User(user_commands::Command),
 }
 
 #[derive(Args)]
@@ -79,6 +82,11 @@ fn main() -> ExitCode {
         Some(Command::Token(command)) => {
             app::prepare_process();
             let done = token_commands::run(command, arguments.config.as_deref());
+            done.map(|()| ExitCode::SUCCESS).map_err(anyhow::Error::from)
+        }
+        Some(Command::User(command)) => {
+            app::prepare_process();
+            let done = user_commands::run(command, arguments.config.as_deref());
             done.map(|()| ExitCode::SUCCESS).map_err(anyhow::Error::from)
         }
     };

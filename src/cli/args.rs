@@ -10,6 +10,9 @@ const DEFAULT_LIMIT: u32 = 100;
 /// The most that can be asked for at once.
 const MAX_LIMIT: i64 = 10_000;
 
+/// The most rows of the audit log that can be asked for at once.
+const MAX_AUDIT_ROWS: i64 = 1_000;
+
 /// The heading of the options that go with every command.
 const EVERYWHERE: &str = "Options of every command";
 
@@ -20,8 +23,8 @@ Exit code, so that every form can serve as a check:
   2  CRIT and worse, 300 and above
   3  cannot tell: no answer, no such host or probe, a wrong command line
 Judged is the status shown: the global status of the instance, or the status of the probe.
-`logs` ends with 0 whatever happened; `authority`, `forget`, `orders` and what is
-ordered of a probe end with 0 when it is done or waits; `run` shows and judges what the probe says.";
+`logs`, `audit` and `orders` end with 0 whatever happened; `authority`, `forget` and what is ordered
+of a probe end with 0 when it is done or waits; `run` shows and judges what the probe says.";
 
 /// Shows what an agent knows: its host and every host below it.
 #[derive(Debug, Parser)]
@@ -82,6 +85,8 @@ pub enum Command {
         #[command(subcommand)]
         action: Option<OrdersAction>,
     },
+    /// Who asked for which change, the newest last
+    Audit(AuditArgs),
     /// Who may push to the agent
     Authority {
         #[command(subcommand)]
@@ -190,6 +195,27 @@ pub struct LogsArgs {
     pub follow: bool,
 }
 
+/// Which rows of the audit log to show.
+#[derive(Clone, Debug, Default, PartialEq, clap::Args)]
+pub struct AuditArgs {
+    /// Of this user, token or program
+    #[arg(long)]
+    pub who: Option<String>,
+    /// This action, such as user.add, or all that begin with this word
+    #[arg(long)]
+    pub action: Option<String>,
+    /// On what has this text in its name
+    #[arg(long)]
+    pub target: Option<String>,
+    /// From here on: an age (1h, 2d), a date (2025-03-04T09:15:00Z) or Unix seconds
+    #[arg(long, value_name = "WHEN", value_parser = since)]
+    pub since: Option<i64>,
+    /// At most this many, the newest
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_LIMIT)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=MAX_AUDIT_ROWS))]
+    pub limit: u32,
+}
+
 /// The Unix second that `text` means.
 fn since(text: &str) -> Result<i64, String> {
     since_at(text, &Zoned::now())
@@ -275,6 +301,10 @@ mod tests {
         assert!(
             matches!(command("wigocli forget h"), Some(Command::Forget { host }) if host == "h")
         );
+        assert!(matches!(
+            command("wigocli audit --who eve --action user --target web --limit 5"),
+            Some(Command::Audit(AuditArgs { who: Some(who), limit: 5, .. })) if who == "eve"
+        ));
         let authority = |line| match command(line) {
             Some(Command::Authority { action }) => action,
             other => panic!("{line}: {other:?}"),

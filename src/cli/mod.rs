@@ -5,6 +5,7 @@
 //! `orders` and what is ordered of a probe change something.
 
 pub mod args;
+mod audit;
 mod authority;
 pub mod client;
 mod configured;
@@ -16,8 +17,10 @@ pub mod probe;
 pub mod render;
 mod repeat;
 mod screen;
+mod shell;
 pub mod token;
 mod tree;
+pub mod user;
 mod verdict;
 mod view;
 
@@ -101,10 +104,12 @@ pub fn run(args: Args) -> Result<Verdict, Error> {
         Some(
             Command::Authority { .. }
             | Command::Forget { .. }
+            | Command::Audit(_)
             | Command::Orders { .. }
             | Command::Probe { action: Some(_), .. }
             | Command::Remote { part: Some(RemotePart::Probe { action: Some(_), .. }), .. },
         ) if watch => Err(Error::NotWatched),
+        Some(Command::Audit(query)) => audit::show(&client, &query, json, &screen),
         Some(Command::Orders { action }) => orders::run(&client, action.as_ref(), json, &screen),
         Some(Command::Probe { probe, action: Some(action) }) => {
             orders::give(&client, None, &probe, &action, json, &screen)

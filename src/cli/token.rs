@@ -1,7 +1,10 @@
-//! `wigo token`: lets push clients in without an operator, for as long and as often as is said here.
+//! `wigo token`: lets push clients in without an operator, and programs use the API, for as long and as
+//! often as is said here.
 //!
-//! Works on the files of the push server, its database and the certificate of its authority, so that it
+//! Works on the files of the agent, its database and the certificate of its authority, so that it
 //! needs no login and a running agent no further way in.
+
+mod api;
 
 use std::{
     fmt::Write as _,
@@ -17,26 +20,35 @@ use thiserror::Error;
 use super::{printable::printable, screen::Screen};
 use crate::{
     config::{self, Config, DEFAULT_PATH, LoadError},
+    duration,
     push::JoinToken,
-    store::{self, Admission, StoreError, Token},
+    store::{self, Admission, MAX_API_TOKENS, StoreError, Token},
     trust::{BadCertificate, certificate_fingerprint},
 };
 
 /// The most clients that one token admits.
 const MAX_USES: i64 = 100_000;
-/// The longest life of a token, in seconds: a year.
-const MAX_LIFE_S: u64 = 365 * 86_400;
+/// The longest life of a token: a year.
+const MAX_LIFE: Duration = Duration::from_secs(365 * 86_400);
 /// Hexadecimal digits by which a token is named in a list.
 const ID_DIGITS: usize = 12;
 
-/// What can be done with join tokens.
+/// What can be done with tokens.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Make a token that admits push clients without an operator. It is printed once and kept nowhere.
     Join(Join),
-    /// Show the tokens there are. The tokens themselves are not known any more.
+    /// Make a token with which a program may use the API. It is printed once and kept nowhere.
+    Create(api::Create),
+    /// Show the tokens there are, those for push clients and those for programs. The tokens themselves are
+    /// not known any more.
     List,
-    /// Make a token useless. Clients that it has admitted stay.
+    /// Make the token of a program useless, at once.
+    Revoke {
+        /// Its number in the list.
+        id: i64,
+    },
+    /// Make a token for push clients useless. Clients that it has admitted stay.
     Drop {
         /// Its number in the list.
         id: String,
@@ -80,6 +92,8 @@ pub enum CannotDo {
     Store(#[from] StoreError),
     #[error("there is no token `{0}`: `wigo token list` shows those there are")]
     NoSuchToken(String),
+    #[error("there are {MAX_API_TOKENS} tokens already: revoke some and wait")]
+    Full,
     #[error("`{0}` means several tokens: write more of its digits")]
     Ambiguous(String),
     #[error("the token is made, and cannot be printed: {0}; drop it and make another")]
@@ -101,7 +115,21 @@ pub fn run(command: Command, path: Option<&Path>) -> Result<(), CannotDo> {
             screen.complain(&explanation(&config, &join, expires, shown));
             format!("{token}\n")
         }
-        Command::List => list(&tokens.tokens()?, Timestamp::now()),
+        Command::Create(create) => format!("{}\n", api::create(&create, &config)?),
+        Command::Revoke { id } => {
+            api::revoke(id, &config)?;
+            String::new()
+        }
+        Command::List => {
+            let now = Timestamp::now();
+            let join = list(&tokens.tokens()?, now);
+            let programs = api::list(api::open(&config)?.load()?.tokens.values(), now);
+            let part = |title: &str, lines: &str| match lines.is_empty() {
+                true => String::new(),
+                false => format!("{title}\n{lines}"),
+            };
+            part("For push clients:", &join) + &part("For programs:", &programs)
+        }
         Command::Drop { id } => {
             let hash = named(&tokens.tokens()?, &id)?;
             tokens.drop_token(hash)?;
@@ -182,20 +210,7 @@ fn named(tokens: &[Token], wanted: &str) -> Result<[u8; 32], CannotDo> {
 
 /// Reads `24h`.
 fn life(text: &str) -> Result<Duration, String> {
-    let explain =
-        || format!("a time such as 90s, 30m, 24h or 7d, at most {} days", MAX_LIFE_S / 86_400);
-    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(explain)?;
-    let seconds: u64 = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3_600,
-        "d" => 86_400,
-        _ => return Err(explain()),
-    };
-    let seconds = number.parse::<u64>().ok().and_then(|number| number.checked_mul(seconds));
-    let seconds =
-        seconds.filter(|seconds| (1..=MAX_LIFE_S).contains(seconds)).ok_or_else(explain)?;
-    Ok(Duration::from_secs(seconds))
+    duration::parse(text, MAX_LIFE)
 }
 
 #[cfg(test)]

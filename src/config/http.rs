@@ -109,7 +109,7 @@ impl Http {
     pub(super) fn read(section: &Section<'_>) -> Http {
         let login = section.string("Login", "");
         let password = section.secret("Password");
-        warn_about_half_login(section, &login, &password, "nobody can log in with it");
+        warn_about_half_login(section, &login, &password, "nobody can log in");
         let users = users::read(section, &login);
         Http {
             enabled: section.boolean("Enabled", true),

@@ -130,9 +130,12 @@ impl AccessTables {
         AccessTables { direct: Direct::at(path) }
     }
 
-    /// Whether there is a database at all.
+    /// Whether there is a file in which somebody could be.
     pub fn exists(&self) -> bool {
-        !matches!(self.direct.path().try_exists(), Ok(false))
+        match fs::metadata(self.direct.path()) {
+            Ok(file) => file.is_file() && file.len() > 0,
+            Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+        }
     }
 
     /// Everything.

@@ -205,7 +205,11 @@ fn purge(connection: &Connection, newest: i64, now: Timestamp) -> rusqlite::Resu
 }
 
 fn cut(text: &str) -> &str {
-    &text[..text.floor_char_boundary(MAX_TEXT)]
+    let mut end = text.len().min(MAX_TEXT);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
 }
 
 /// JSON of a bounded size; what is larger is left out, and that is said.

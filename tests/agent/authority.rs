@@ -126,7 +126,7 @@ fn a_join_token_admits_without_an_operator_and_only_once() {
     wait_for("the second one waits", || only(&master, "waiting"));
     let note = &master.json("/api/authority/hosts")["details"]["waiting"][0]["Note"];
     assert_eq!(note, "its join token is used up");
-    let (id, _) = list.split_once(' ').unwrap();
+    let (id, _) = list.lines().nth(1).unwrap().split_once(' ').unwrap();
     assert!(master.home.wigo(&["token", "drop", id]).status.success());
     assert_eq!(text(&master.home.wigo(&["token", "list"])).0, "");
 }
@@ -152,7 +152,8 @@ fn changes_need_an_operator() {
     for headers in [&[MARK][..], &["Authorization: Basic bWU6Z3Vlc3M="]] {
         let reply = post(&master, &allow, headers);
         assert_eq!(reply.status, 401);
-        assert!(reply.header("www-authenticate").is_some());
+        // Our own page, which sends the mark, asks its user itself.
+        assert_eq!(reply.header("www-authenticate").is_none(), headers == [MARK]);
     }
     let reply = post(&master, &allow, &[login, "Origin: http://evil.example"]);
     assert_eq!(reply.status, 403, "{}", reply.text());

@@ -8,6 +8,7 @@
 mod support;
 
 mod abuse;
+mod access;
 mod api;
 mod authority;
 mod config;

@@ -59,7 +59,7 @@ pub fn exchange(
 ) -> Reply {
     let mut head = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
     if !headers.iter().any(|header| header.starts_with("Host:")) {
-        head.push_str("Host: test\r\n");
+        head.push_str("Host: localhost\r\n");
     }
     headers.iter().for_each(|header| head.push_str(&format!("{header}\r\n")));
     stream.write_all((head + "\r\n").as_bytes()).unwrap();
@@ -67,6 +67,20 @@ pub fn exchange(
     parse(&answer).unwrap_or_else(|| {
         panic!("{method} {path}: no answer in `{}`", String::from_utf8_lossy(&answer))
     })
+}
+
+/// A request with a body, and its answer.
+pub fn send(address: SocketAddr, method: &str, path: &str, headers: &[&str], body: &str) -> Reply {
+    let length = format!("Content-Length: {}", body.len());
+    let mut stream = connect(address);
+    let mut head = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
+    if !headers.iter().any(|header| header.starts_with("Host:")) {
+        head.push_str("Host: localhost\r\n");
+    }
+    headers.iter().chain([&&*length]).for_each(|header| head.push_str(&format!("{header}\r\n")));
+    stream.write_all(format!("{head}\r\n{body}").as_bytes()).unwrap();
+    let answer = read_all(&mut stream);
+    parse(&answer).unwrap_or_else(|| panic!("{method} {path}: no answer"))
 }
 
 /// Everything until the other side closes, in whatever way.

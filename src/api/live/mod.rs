@@ -213,7 +213,7 @@ pub fn reads() -> OpenApiRouter<Arc<Api>> {
 #[utoipa::path(
     get,
     path = "/api/events",
-    tag = "live",
+    tag = "summary",
     params(
         ("scope" = Option<String>, Query, description = "all, overview, group, host, logs or none; all if not given"),
         ("group" = Option<String>, Query, description = "For the scopes group and logs"),

@@ -131,7 +131,7 @@ pub async fn host(
     Segments(host): Segments<String>,
     headers: HeaderMap,
 ) -> Response {
-    answer(api, headers, move |api, tree, fleet| {
+    answer(api, headers, move |_, tree, fleet| {
         let found = tree.find(&host).and_then(|found| HostPage::new(tree, fleet, found));
         found.ok_or_else(|| Refused::Unknown(unknown_host(&host)))
     })

@@ -15,17 +15,6 @@ fn token(first: u8, uses_left: u32, expires: i64) -> Token {
 }
 
 #[test]
-fn a_life_is_a_number_and_a_unit() {
-    for (text, seconds) in [("90s", 90), ("30m", 1_800), ("24h", 86_400), ("365d", MAX_LIFE_S)] {
-        assert_eq!(life(text), Ok(Duration::from_secs(seconds)), "{text}");
-    }
-    for text in ["", "h", "24", "0h", "-1h", "366d", "1 h", "1.5h", "99999999999999999999d", "1é"]
-    {
-        life(text).unwrap_err();
-    }
-}
-
-#[test]
 fn a_list_says_what_each_token_is_still_good_for() {
     let now = Timestamp::from_second(1_000).unwrap();
     let text = list(&[token(0xab, 3, 2_000), token(0xac, 0, 2_000), token(0x01, 1, 999)], now);
