@@ -192,7 +192,14 @@ impl Oidc {
     }
 
     fn log(&self, (refused, why): Because) -> Refused {
-        tracing::warn!("nobody was signed in by OpenID Connect ({}): {why}", refused.word());
+        let word = refused.word();
+        match refused {
+            // Anybody can cause these as often as he likes.
+            Refused::OtherBrowser | Refused::Busy => {
+                tracing::debug!("nobody was signed in by OpenID Connect ({word}): {why}");
+            }
+            _ => tracing::warn!("nobody was signed in by OpenID Connect ({word}): {why}"),
+        }
         refused
     }
 
