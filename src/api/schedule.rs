@@ -45,7 +45,7 @@ pub fn changes() -> OpenApiRouter<Arc<Api>> {
 }
 
 /// What runs when on this host.
-#[utoipa::path(get, path = "/api/probes", tag = "schedule", responses(
+#[utoipa::path(get, path = "/api/probes", operation_id = "schedule", tag = "schedule", responses(
     (status = 200, body = Schedule),
     (status = 304, description = "The caller has it"),
 ))]
@@ -54,7 +54,7 @@ async fn schedule(State(api): Shared, headers: HeaderMap) -> Response {
 }
 
 /// What runs when on a host, which is asked now.
-#[utoipa::path(get, path = "/api/hosts/{host}/schedule", tag = "schedule",
+#[utoipa::path(get, path = "/api/hosts/{host}/schedule", operation_id = "host_schedule", tag = "schedule",
     params(("host" = String, Path, description = "Host name or uuid")),
     responses(
         (status = 200, body = Schedule),
@@ -80,7 +80,7 @@ async fn of_host(
 }
 
 /// Switches a probe of this host off.
-#[utoipa::path(post, path = "/api/probes/{probe}/disable", tag = "schedule",
+#[utoipa::path(post, path = "/api/probes/{probe}/disable", operation_id = "disable_probe", tag = "schedule",
     params(
         ("probe" = String, Path, description = "Name of the probe"),
         ("reason" = Option<String>, Query, description = "Why; at most 500 characters are kept"),
@@ -106,7 +106,7 @@ async fn disable(
 }
 
 /// Lets a probe of this host run at one interval.
-#[utoipa::path(post, path = "/api/probes/{probe}/interval", tag = "schedule",
+#[utoipa::path(post, path = "/api/probes/{probe}/interval", operation_id = "set_probe_interval", tag = "schedule",
     params(
         ("probe" = String, Path, description = "Name of the probe"),
         ("seconds" = u32, Query, description = "2 to 86400"),
@@ -131,7 +131,7 @@ async fn set_interval(
 }
 
 /// Runs a probe of this host now, and tells what it says.
-#[utoipa::path(post, path = "/api/probes/{probe}/run", tag = "schedule",
+#[utoipa::path(post, path = "/api/probes/{probe}/run", operation_id = "run_probe", tag = "schedule",
     params(("probe" = String, Path, description = "Name of the probe")),
     responses(
         (status = 200, body = serde_json::Value, description = "The probe, as GET tells it"),
@@ -155,7 +155,7 @@ async fn run(
 }
 
 /// Switches a probe of a host off; the order waits if the host is away.
-#[utoipa::path(post, path = "/api/hosts/{host}/probes/{probe}/disable", tag = "schedule",
+#[utoipa::path(post, path = "/api/hosts/{host}/probes/{probe}/disable", operation_id = "disable_host_probe", tag = "schedule",
     params(
         ("host" = String, Path, description = "Host name or uuid"),
         ("probe" = String, Path, description = "Name of the probe"),
@@ -189,7 +189,7 @@ async fn disable_there(
 }
 
 /// Lets a probe of a host run at one interval; the order waits if the host is away.
-#[utoipa::path(post, path = "/api/hosts/{host}/probes/{probe}/interval", tag = "schedule",
+#[utoipa::path(post, path = "/api/hosts/{host}/probes/{probe}/interval", operation_id = "set_host_probe_interval", tag = "schedule",
     params(
         ("host" = String, Path, description = "Host name or uuid"),
         ("probe" = String, Path, description = "Name of the probe"),
@@ -222,7 +222,7 @@ async fn set_interval_there(
 }
 
 /// Runs a probe of a host now, and tells what it says; the order waits if the host is away.
-#[utoipa::path(post, path = "/api/hosts/{host}/probes/{probe}/run", tag = "schedule",
+#[utoipa::path(post, path = "/api/hosts/{host}/probes/{probe}/run", operation_id = "run_host_probe", tag = "schedule",
     params(
         ("host" = String, Path, description = "Host name or uuid"),
         ("probe" = String, Path, description = "Name of the probe"),
