@@ -15,7 +15,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Api, hosts::query_pairs, reply};
+use super::{Api, hosts::query_pairs, openapi::Refusal, reply};
 use crate::{
     access::Caller,
     store::{AuditQuery, AuditRow, MAX_AUDIT_PAGE, StoreError},

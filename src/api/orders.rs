@@ -48,6 +48,7 @@ pub fn changes() -> OpenApiRouter<Arc<Api>> {
 /// An order to a host.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
+#[schema(as = Order)]
 pub struct OrderView {
     id: Uuid,
     /// What to put in an address for the host.
@@ -73,6 +74,7 @@ pub struct OrderView {
 /// What goes with an action.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
+#[schema(as = OrderParameters)]
 struct Parameters {
     /// Why a probe is disabled.
     reason: String,
@@ -118,7 +120,7 @@ impl OrderView {
 }
 
 /// Orders that wait, and those of the last day, the newest first.
-#[utoipa::path(get, path = "/api/orders", tag = "orders", responses(
+#[utoipa::path(get, path = "/api/orders", operation_id = "orders", tag = "orders", responses(
     (status = 200, body = Vec<OrderView>, description = "As it is now"),
 ))]
 async fn list(State(api): Shared, headers: HeaderMap) -> Response {
@@ -130,7 +132,7 @@ async fn list(State(api): Shared, headers: HeaderMap) -> Response {
 }
 
 /// Ends an order that waits.
-#[utoipa::path(post, path = "/api/orders/{id}/cancel", tag = "orders",
+#[utoipa::path(post, path = "/api/orders/{id}/cancel", operation_id = "cancel_order", tag = "orders",
     params(("id" = Uuid, Path, description = "The order")),
     responses(
         (status = 200, body = OrderView, description = "As it is now"),
@@ -154,7 +156,7 @@ async fn cancel(
 }
 
 /// The probes of all hosts that somebody has switched off, by name of the host.
-#[utoipa::path(get, path = "/api/disabled", tag = "orders",
+#[utoipa::path(get, path = "/api/disabled", operation_id = "disabled", tag = "orders",
     params(
         ("after" = Option<String>, Query, description = "`Next` of the page before"),
         ("limit" = Option<usize>, Query, description = "Rows, 500 at most; 100 if not given"),

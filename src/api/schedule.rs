@@ -47,7 +47,7 @@ pub fn changes() -> OpenApiRouter<Arc<Api>> {
 }
 
 /// What runs when on this host.
-#[utoipa::path(get, path = "/api/probes", tag = "schedule", responses(
+#[utoipa::path(get, path = "/api/probes", operation_id = "schedule", tag = "schedule", responses(
     (status = 200, body = Schedule, description = "As it is now"),
 ))]
 async fn schedule(State(api): Shared, headers: HeaderMap) -> Response {
@@ -55,7 +55,7 @@ async fn schedule(State(api): Shared, headers: HeaderMap) -> Response {
 }
 
 /// What runs when on a host, which is asked now.
-#[utoipa::path(get, path = "/api/hosts/{host}/schedule", tag = "schedule",
+#[utoipa::path(get, path = "/api/hosts/{host}/schedule", operation_id = "host_schedule", tag = "schedule",
     params(("host" = String, Path, description = "Host name or uuid")),
     responses(
         (status = 200, body = Schedule, description = "As it is now"),
@@ -81,7 +81,7 @@ async fn of_host(
 }
 
 /// Switches a probe of this host off.
-#[utoipa::path(post, path = "/api/probes/{probe}/disable", tag = "schedule",
+#[utoipa::path(post, path = "/api/probes/{probe}/disable", operation_id = "disable_probe", tag = "schedule",
     params(
         ("probe" = String, Path, description = "Name of the probe"),
         ("reason" = Option<String>, Query, description = "Why; at most 500 characters are kept"),
@@ -107,7 +107,7 @@ async fn disable(
 }
 
 /// Lets a probe of this host run at one interval.
-#[utoipa::path(post, path = "/api/probes/{probe}/interval", tag = "schedule",
+#[utoipa::path(post, path = "/api/probes/{probe}/interval", operation_id = "set_probe_interval", tag = "schedule",
     params(
         ("probe" = String, Path, description = "Name of the probe"),
         ("seconds" = u32, Query, description = "2 to 86400"),
@@ -132,7 +132,7 @@ async fn set_interval(
 }
 
 /// Runs a probe of this host now, and tells what it says.
-#[utoipa::path(post, path = "/api/probes/{probe}/run", tag = "schedule",
+#[utoipa::path(post, path = "/api/probes/{probe}/run", operation_id = "run_probe", tag = "schedule",
     params(("probe" = String, Path, description = "Name of the probe")),
     responses(
         (status = 200, body = views::Probe, description = "The probe, as GET tells it"),
@@ -156,7 +156,7 @@ async fn run(
 }
 
 /// Switches a probe of a host off; the order waits if the host is away.
-#[utoipa::path(post, path = "/api/hosts/{host}/probes/{probe}/disable", tag = "schedule",
+#[utoipa::path(post, path = "/api/hosts/{host}/probes/{probe}/disable", operation_id = "disable_host_probe", tag = "schedule",
     params(
         ("host" = String, Path, description = "Host name or uuid"),
         ("probe" = String, Path, description = "Name of the probe"),
@@ -190,7 +190,7 @@ async fn disable_there(
 }
 
 /// Lets a probe of a host run at one interval; the order waits if the host is away.
-#[utoipa::path(post, path = "/api/hosts/{host}/probes/{probe}/interval", tag = "schedule",
+#[utoipa::path(post, path = "/api/hosts/{host}/probes/{probe}/interval", operation_id = "set_host_probe_interval", tag = "schedule",
     params(
         ("host" = String, Path, description = "Host name or uuid"),
         ("probe" = String, Path, description = "Name of the probe"),
@@ -223,7 +223,7 @@ async fn set_interval_there(
 }
 
 /// Runs a probe of a host now, and tells what it says; the order waits if the host is away.
-#[utoipa::path(post, path = "/api/hosts/{host}/probes/{probe}/run", tag = "schedule",
+#[utoipa::path(post, path = "/api/hosts/{host}/probes/{probe}/run", operation_id = "run_host_probe", tag = "schedule",
     params(
         ("host" = String, Path, description = "Host name or uuid"),
         ("probe" = String, Path, description = "Name of the probe"),
