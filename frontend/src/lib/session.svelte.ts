@@ -94,8 +94,7 @@ export function startSession(): void {
   live.always({
     hello: (hello) => {
       time.set(hello.Now);
-      if (who && (who.Role !== hello.Caller.Role || who.Name !== hello.Caller.Name))
-        void session.identify().catch(() => {});
+      if (who && who.Role !== hello.Caller.Role) void session.identify().catch(() => {});
       if (version && version !== hello.Version)
         toast.trouble(
           `The server runs version ${hello.Version} now. Load this page again for its pages.`,

@@ -114,7 +114,7 @@ it('shares add up to all of the time', () => {
   const changes = [change(25, 'agent_stopped'), change(75, 'agent_started')];
   const found = shares(stretches(timeline(changes), 100));
   expect(found.map(({ level, unwatched, share }) => [level, unwatched, share])).toEqual([
-    ['stopped', true, 0.5],
+    ['unknown', true, 0.5],
     ['ok', false, 0.5],
   ]);
 });
