@@ -20,6 +20,8 @@ export default ts.config(
       'svelte/no-navigation-without-resolve': 'off',
       // Places are replaced as a whole, never changed.
       'svelte/prefer-svelte-reactivity': 'off',
+      // {' '} keeps a space that Svelte would trim.
+      'svelte/no-useless-mustaches': 'off',
       'no-restricted-properties': [
         'error',
         { property: 'innerHTML', message: 'Text goes in as text.' },
