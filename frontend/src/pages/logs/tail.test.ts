@@ -41,9 +41,7 @@ beforeEach(() => {
     asked.push(query);
     const [from, limit] = [Number(query.get('offset')), Number(query.get('limit'))];
     const body = JSON.stringify(stored.toReversed().slice(from, from + limit));
-    return Promise.resolve(
-      new Response(body, { headers: { 'Content-Type': 'application/json' } }),
-    );
+    return Promise.resolve(new Response(body, { headers: { 'Content-Type': 'application/json' } }));
   });
 });
 afterEach(() => vi.unstubAllGlobals());
