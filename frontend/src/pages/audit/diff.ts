@@ -34,7 +34,7 @@ function walk(field: string, before: unknown, after: unknown, depth: number, fou
 
 function plain(value: unknown): Record<string, unknown> | null {
   const fits = typeof value === 'object' && value !== null && !Array.isArray(value);
-  return fits && Object.keys(value).length > 0 ? (value as Record<string, unknown>) : null;
+  return fits ? (value as Record<string, unknown>) : null;
 }
 
 function same(a: unknown, b: unknown): boolean {
