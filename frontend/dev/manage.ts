@@ -168,7 +168,7 @@ const audit: AuditEntry[] = Array.from({ length: 260 }, (_, n) => {
 
 function about(): About {
   return {
-    Version: '1.0.0',
+    Version: 'Wigo v1.0.0',
     Uuid: '00000000-0000-4000-8000-000000000001',
     Name: 'control',
     StartedAt: second() - 312_000,
@@ -184,9 +184,27 @@ function about(): About {
       Problem: '',
     },
     Queues: [
-      { Name: 'events of the tree', Length: 12, Capacity: 65_536, Dropped: 0, Full: 0 },
-      { Name: 'journal', Length: 3, Capacity: 10_000, Dropped: 0, Full: 0 },
-      { Name: 'push to par-master', Length: 4_096, Capacity: 4_096, Dropped: 212, Full: 40 },
+      {
+        Name: 'events of the tree',
+        Length: 12,
+        Capacity: 65_536,
+        Dropped: 0,
+        Full: 'the sender waits',
+      },
+      {
+        Name: 'journal',
+        Length: 3,
+        Capacity: 10_000,
+        Dropped: 0,
+        Full: 'the oldest are dropped, and counted',
+      },
+      {
+        Name: 'push to par-master',
+        Length: 4_096,
+        Capacity: 4_096,
+        Dropped: 212,
+        Full: 'the oldest are dropped, and counted',
+      },
     ],
     Troubles: ['push client: `par-master:4001` was not reached: connection refused; trying again'],
     Http: { Connections: 14, Streams: 3 },
