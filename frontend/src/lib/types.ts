@@ -346,7 +346,8 @@ export interface About {
     Length: number;
     Capacity: number;
     Dropped: number;
-    Full: number | string | boolean;
+    /** What happens when it is full, in words. */
+    Full: string;
   }[];
   Troubles: string[];
   Http: { Connections: number; Streams: number };

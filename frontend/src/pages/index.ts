@@ -45,7 +45,18 @@ export const pages: PageDefinition[] = [
   page('/hosts/:host', 'Host', () => import('./host/Host.svelte')),
   page('/hosts/:host/probes/:probe', 'Probe', () => import('./probe/Probe.svelte')),
   page('/wall', 'Wall', () => import('./wall/Wall.svelte'), { bare: true, nav: { section: 'watch', icon: 'wall', key: 'w' } }),
+  page('/logs', 'Logs', () => import('./logs/Logs.svelte'), { nav: { section: 'watch', icon: 'logs', key: 'l' } }),
+  page('/disabled', 'Disabled', () => import('./disabled/Disabled.svelte'), { nav: { section: 'manage', icon: 'disabled', key: 'd' } }),
+  page('/orders', 'Orders', () => import('./disabled/Orders.svelte'), { nav: { section: 'manage', icon: 'clock', key: 'r', badge: (counts) => counts.OrdersWaiting } }),
+  page('/authority', 'Authority', () => import('./authority/Authority.svelte'), { nav: { section: 'manage', icon: 'authority', key: 'a', badge: (counts) => counts.Waiting } }),
+  page('/access', 'Access', () => import('./access/Access.svelte'), { nav: { section: 'manage', icon: 'access', key: 't', operator: true } }),
+  page('/audit', 'Audit', () => import('./audit/Audit.svelte'), { nav: { section: 'manage', icon: 'audit', key: 'u', operator: true } }),
+  page('/about', 'About', () => import('./about/About.svelte'), { nav: { section: 'manage', icon: 'about', key: 'i' } }),
+  page('/login', 'Sign in', () => import('./login/Login.svelte'), { bare: true }),
 ];
 
 /** What lies over a page; each gets `close`. */
-export const overlays: Partial<Record<Overlay, Loader<{ close: () => void }>>> = {};
+export const overlays: Partial<Record<Overlay, Loader<{ close: () => void }>>> = {
+  palette: () => import('./palette/Palette.svelte'),
+  help: () => import('./help/Help.svelte'),
+};
