@@ -1,0 +1,109 @@
+/** Where we are: the path and the filters in the address, and how to get elsewhere. */
+import type { Query } from './api';
+
+export interface Place {
+  /** Still encoded. */
+  path: string;
+  query: URLSearchParams;
+}
+
+const here = (): Place => ({
+  path: location.pathname,
+  query: new URLSearchParams(location.search),
+});
+
+let place = $state.raw<Place>(here());
+
+export const router = {
+  get path(): string {
+    return place.path;
+  },
+  get query(): URLSearchParams {
+    return place.query;
+  },
+  /** Goes to another page of ours. */
+  go(to: string, options: { replace?: boolean } = {}): void {
+    if (options.replace) history.replaceState(null, '', to);
+    else history.pushState(null, '', to);
+    const before = place.path;
+    place = here();
+    if (place.path !== before) scrollTo(0, 0);
+  },
+  /** Changes filters of this page; empty ones leave the address. Typing replaces, choosing is a step back. */
+  filter(changes: Query, options: { replace?: boolean } = {}): void {
+    router.go(withFilters(place.path, place.query, changes), options);
+  },
+};
+
+/** An address with some of its parameters changed. */
+export function withFilters(path: string, query: URLSearchParams, changes: Query): string {
+  const next = new URLSearchParams(query);
+  for (const [name, value] of Object.entries(changes)) {
+    if (value === '' || value === null || value === undefined) next.delete(name);
+    else next.set(name, String(value));
+  }
+  const text = next.toString();
+  return text ? `${path}?${text}` : path;
+}
+
+/** What a pattern like `/hosts/:host` finds in a path, decoded; null if it does not fit. */
+export function match(pattern: string, path: string): Record<string, string> | null {
+  const [wanted, found] = [segments(pattern), segments(path)];
+  if (wanted.length !== found.length) return null;
+  const parameters: Record<string, string> = {};
+  for (const [index, segment] of wanted.entries()) {
+    const value = found[index] ?? '';
+    if (segment.startsWith(':')) {
+      try {
+        parameters[segment.slice(1)] = decodeURIComponent(value);
+      } catch {
+        return null;
+      }
+    } else if (segment !== value) return null;
+  }
+  return parameters;
+}
+
+function segments(path: string): string[] {
+  return path.split('/').filter((segment) => segment !== '');
+}
+
+/** Only a path on this host may be gone to after the login. */
+export function safeNext(next: string | null): string {
+  if (!next || !/^\/(?![/\\])/.test(next) || next.startsWith('/api') || next.startsWith('/login'))
+    return '/';
+  return next;
+}
+
+/** Addresses of pages. Each part is encoded: names can contain anything. */
+export const links = {
+  overview: (query: Query = {}) => withFilters('/', new URLSearchParams(), query),
+  group: (name: string) => withFilters('/group', new URLSearchParams(), { name }),
+  host: (key: string) => `/hosts/${encodeURIComponent(key)}`,
+  probe: (key: string, probe: string) =>
+    `/hosts/${encodeURIComponent(key)}/probes/${encodeURIComponent(probe)}`,
+  logs: (query: Query = {}) => withFilters('/logs', new URLSearchParams(), query),
+};
+
+/** Lets plain links be handled here: no page is loaded anew. */
+export function followLinks(root: HTMLElement | Document): () => void {
+  const click = (event: Event) => {
+    const mouse = event as MouseEvent;
+    if (mouse.defaultPrevented || mouse.button !== 0) return;
+    if (mouse.metaKey || mouse.ctrlKey || mouse.shiftKey || mouse.altKey) return;
+    const link = (mouse.target as Element | null)?.closest?.('a');
+    if (!link || link.target || link.hasAttribute('download')) return;
+    const url = new URL(link.href, location.href);
+    if (url.origin !== location.origin || /^\/(api|metrics|healthz)(\/|$)/.test(url.pathname))
+      return;
+    mouse.preventDefault();
+    if (url.href !== location.href) router.go(url.pathname + url.search + url.hash);
+  };
+  const back = () => (place = here());
+  root.addEventListener('click', click);
+  addEventListener('popstate', back);
+  return () => {
+    root.removeEventListener('click', click);
+    removeEventListener('popstate', back);
+  };
+}

@@ -1,0 +1,37 @@
+/** How it is, as one sentence: for the top of a page, the wall and the tab. */
+import type { Counts } from './types';
+
+export interface Situation {
+  /** Empty where all is well. */
+  grave: string[];
+  minor: string[];
+}
+
+const many = (count: number, one: string, more: string) =>
+  `${count.toLocaleString()} ${count === 1 ? one : more}`;
+
+export function situation(hosts: Counts, probes: Counts): Situation {
+  const grave: string[] = [];
+  const minor: string[] = [];
+  if (hosts.Down) grave.push(many(hosts.Down, 'host down', 'hosts down'));
+  if (probes.Error) grave.push(many(probes.Error, 'probe failing', 'probes failing'));
+  if (probes.Crit) grave.push(many(probes.Crit, 'critical', 'critical'));
+  if (probes.Warn) minor.push(many(probes.Warn, 'warning', 'warnings'));
+  if (hosts.Unknown) minor.push(many(hosts.Unknown, 'host unknown', 'hosts unknown'));
+  if (hosts.Stopped) minor.push(many(hosts.Stopped, 'host stopped', 'hosts stopped'));
+  return { grave, minor };
+}
+
+/** `a, b and c`. */
+export function listed(parts: string[]): string {
+  if (parts.length < 2) return parts[0] ?? '';
+  return `${parts.slice(0, -1).join(', ')} and ${parts.at(-1)}`;
+}
+
+/** The sentence for a heading. */
+export function headline(hosts: Counts, probes: Counts): string {
+  const { grave, minor } = situation(hosts, probes);
+  if (grave.length) return listed(grave);
+  if (minor.length) return listed(minor);
+  return 'All is well';
+}

@@ -1,0 +1,30 @@
+/// <reference types="vitest/config" />
+import { svelte } from '@sveltejs/vite-plugin-svelte';
+import { svelteTesting } from '@testing-library/svelte/vite';
+import { defineConfig } from 'vite';
+import { mock } from './dev/mock.ts';
+
+// The address of a running wigo to work with (`WIGO=http://127.0.0.1:4000 npm run dev`); without it,
+// generated data is served.
+const wigo = process.env.WIGO;
+
+export default defineConfig({
+  plugins: [svelte(), svelteTesting(), ...(wigo ? [] : [mock()])],
+  server: {
+    host: '127.0.0.1',
+    proxy: wigo ? { '/api': { target: wigo, changeOrigin: false } } : {},
+  },
+  preview: { host: '127.0.0.1' },
+  build: {
+    // light-dark(), popover and :has() are used as they are.
+    target: ['chrome123', 'firefox125', 'safari17.5'],
+    // The content security policy allows no script or style that is not a file of ours.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    reportCompressedSize: true,
+  },
+  test: {
+    environment: 'jsdom',
+    include: ['src/**/*.test.ts'],
+  },
+});
