@@ -24,6 +24,7 @@ pub mod push;
 
 // Who asks, and what may be asked of others.
 pub mod access;
+pub mod orders;
 
 // Sinks.
 pub mod api;

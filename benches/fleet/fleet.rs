@@ -22,6 +22,7 @@ use wigo::{
     config::{self, PushClient},
     hub::{Changes, Entry, Hub, Journal, Ledger},
     json::Json,
+    orders::NoOrders,
     push::client::{Clients, Past, Reporter, Tcp},
     status::Status,
     tree::{Event, Host, Instance, ProbeName, ProbeResult, Tree},
@@ -248,7 +249,8 @@ impl Client {
         }
         let past = Arc::new(journal);
         let network = Arc::new(Tcp);
-        let reporter = Reporter { uuid, version: VERSION, hub: hub.clone(), past, network };
+        let orders = Arc::new(NoOrders);
+        let reporter = Reporter { uuid, version: VERSION, hub: hub.clone(), past, network, orders };
         let client = Client { name, hub, clients: Clients::new(reporter), bad: AtomicU32::new(0) };
         (0..PROBES).for_each(|number| _ = client.run(number, false, None));
         client

@@ -18,6 +18,7 @@ use tokio_rustls::TlsConnector;
 use uuid::Uuid;
 use wigo::{
     app::VERSION,
+    orders::NoOrders,
     push::{
         client::Told,
         protocol::{
@@ -159,7 +160,7 @@ impl Way {
             Answer::Welcome { .. } => {}
             other => bail!("no welcome: {other:?}"),
         }
-        let told = Told(watch::channel(None).0);
+        let told = Told { farewell: watch::channel(None).0, orders: Arc::new(NoOrders) };
         let (client, driver) = channel::connect(stream, told, Arc::default());
         tokio::spawn(driver);
         Ok(client)
@@ -221,6 +222,8 @@ impl Way {
             since: None,
             last_update: None,
             problem: None,
+            disabled: Vec::new(),
+            remote_control: "read".to_owned(),
         };
         let account = Account {
             uuid: self.uuid,

@@ -87,7 +87,8 @@ pub async fn hosts(State(api): Shared, RawQuery(query): RawQuery, headers: Heade
     reply::json(&headers, &names)
 }
 
-fn has_label(instance: &Instance, key: &str, value: &str) -> bool {
+/// Whether a host has a label; its group counts as one.
+pub fn has_label(instance: &Instance, key: &str, value: &str) -> bool {
     let host = &instance.host;
     match key {
         "group" => host.group == value,
@@ -96,7 +97,7 @@ fn has_label(instance: &Instance, key: &str, value: &str) -> bool {
 }
 
 /// The labels asked for by `labels=key=value,key=value`.
-fn labels_of(query: &str) -> Result<Vec<(String, String)>, String> {
+pub fn labels_of(query: &str) -> Result<Vec<(String, String)>, String> {
     let mut wanted: Vec<(String, String)> = Vec::new();
     for (_, value) in query_pairs(query).filter(|(name, _)| name == "labels") {
         for pair in value.split(',').filter(|pair| !pair.is_empty()) {

@@ -12,6 +12,7 @@ mod reply;
 mod schedule;
 pub mod server;
 mod subtree;
+mod summary;
 pub mod views;
 
 use std::sync::Arc;
@@ -35,11 +36,18 @@ use tower_http::{
 use fragments::Fragments;
 #[cfg(test)]
 pub use subtree::whole_text;
+use summary::Fleets;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 use crate::{
-    config::Config, hub::Hub, probe::pool::Pool, push::Authority, store::Store, tree::View,
+    config::Config,
+    hub::Hub,
+    orders::Orders,
+    probe::pool::Pool,
+    push::Authority,
+    store::Store,
+    tree::{Instance, View},
 };
 
 /// Answers smaller than this are not worth compressing, in bytes.
@@ -53,8 +61,11 @@ pub struct Api {
     pub config: Arc<ArcSwap<Config>>,
     /// Who may push; `None` where push clients are not taken.
     pub authority: Option<Arc<Authority>>,
+    pub orders: Arc<Orders>,
     /// What was rendered of each instance.
     fragments: Arc<Fragments>,
+    /// The tree in short.
+    fleets: Fleets,
     /// Tells what this process answers from what an earlier one did.
     process: u64,
 }
@@ -67,15 +78,31 @@ impl Api {
         pool: Arc<Pool>,
         config: Arc<ArcSwap<Config>>,
         authority: Option<Arc<Authority>>,
+        orders: Arc<Orders>,
     ) -> Arc<Api> {
-        let fragments = Arc::new(Fragments::new());
+        let (fragments, fleets) = (Arc::new(Fragments::new()), Fleets::default());
         let process = Uuid::new_v4().as_u64_pair().1;
-        Arc::new(Api { hub, store, pool, config, authority, fragments, process })
+        Arc::new(Api { hub, store, pool, config, authority, orders, fragments, fleets, process })
     }
 
     /// The tree as it is now, so that nothing is rendered while probes wait for the tree.
     pub fn view(&self) -> View {
         self.hub.view()
+    }
+
+    /// How many orders wait for hosts that are away.
+    fn orders_waiting(&self) -> usize {
+        self.orders.count_waiting()
+    }
+
+    /// The probes of an instance that somebody switched off.
+    fn disabled_of(&self, _instance: &Instance) -> Vec<serde_json::Value> {
+        Vec::new()
+    }
+
+    /// What an instance lets be asked of it.
+    fn remote_control_of(&self, _instance: &Instance) -> &'static str {
+        "unknown"
     }
 }
 
@@ -89,7 +116,7 @@ fn open() -> Vec<Routes> {
 
 /// What those may ask who may read.
 fn reads() -> Vec<Routes> {
-    vec![hosts::reads(), journal::reads(), schedule::reads(), authority::reads()]
+    vec![hosts::reads(), summary::reads(), journal::reads(), schedule::reads(), authority::reads()]
 }
 
 /// What operators may ask.

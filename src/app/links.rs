@@ -9,9 +9,10 @@ use super::{StartError, VERSION};
 use crate::{
     config::Config,
     hub::{Entry, Hub},
+    orders::{Orders, Way, Ways},
     pull::Pull,
     push::{
-        Authority,
+        self, Authority,
         client::{Clients, Past, Reporter, Tcp},
         protocol::{Pool, transport::Traffic},
         server::{FULL_ENOUGH, Host, Live, Pressure, Server},
@@ -55,6 +56,8 @@ pub(super) struct Links {
     clients: Arc<Clients>,
     pull: Option<Pull>,
     server: Option<(Server, Arc<Host>)>,
+    /// The way to push clients.
+    below: Option<Arc<push::server::Below>>,
     address: Option<SocketAddr>,
     authority: Option<Arc<Authority>>,
 }
@@ -65,6 +68,7 @@ impl Links {
         config: &Arc<ArcSwap<Config>>,
         hub: &Arc<Hub>,
         store: &Store,
+        orders: &Arc<Orders>,
     ) -> Result<Links, StartError> {
         let (uuid, current) = (hub.read(|tree| tree.me().uuid), config.load_full());
         let reporter = Reporter {
@@ -73,6 +77,7 @@ impl Links {
             hub: hub.clone(),
             past: Arc::new(OnDisk(store.clone())),
             network: Arc::new(Tcp),
+            orders: Arc::new(orders.clone()),
         };
         let mut links = Links {
             hub: hub.clone(),
@@ -80,6 +85,7 @@ impl Links {
             clients: Arc::new(Clients::new(reporter)),
             pull: None,
             server: None,
+            below: None,
             address: None,
             authority: None,
         };
@@ -113,7 +119,9 @@ impl Links {
             pool: Pool::default(),
             traffic: Arc::new(Traffic::default()),
         };
-        links.server = Some((server, Arc::new(host)));
+        let host = Arc::new(host);
+        links.below = Some(Arc::new(push::server::Below(host.clone())));
+        links.server = Some((server, host));
         Ok(links)
     }
 
@@ -160,6 +168,12 @@ impl Links {
         let is_behind = Arc::new(move || store.pressure() > FULL_ENOUGH);
         self.pull = Some(Pull::start(remotes, timeout, self.hub.clone(), is_behind, tasks));
         self.clients.set(&config.push_client);
+    }
+
+    /// The ways to those below; `None` before the start.
+    pub fn ways(&self) -> Option<Ways> {
+        let push = self.below.clone().map(|below| below as Arc<dyn Way>);
+        Some(Ways { push, pull: Arc::new(self.pull.as_ref()?.below()) })
     }
 
     /// Takes over what has changed in the configuration.

@@ -26,6 +26,7 @@ use crate::{
     config::{self, Config, Loaded},
     hub::{Hub, Ledger},
     log::Log,
+    orders::Orders,
     probe::{
         catalog::{Catalog, NoProbes, SELF_PROBE},
         pool::{self, Pool},
@@ -34,7 +35,7 @@ use crate::{
     push::{self, authority},
     store::{self, Opened, Store},
     task::Tasks,
-    tree::{Event, Host, Instance, Known, ProbeName, ProbeResult, Tree},
+    tree::{Event, Host, Instance, Known, ProbeName, ProbeResult, RemoteControl, Tree},
     trust::{BadCertificate, Ca, ServerTls},
 };
 
@@ -122,6 +123,7 @@ pub struct App {
     hub: Arc<Hub>,
     store: Store,
     pool: Arc<Pool>,
+    orders: Arc<Orders>,
     watch: Option<Watch>,
     watchman: Option<own_probe::Watchman>,
     first_catalog: Catalog,
@@ -205,10 +207,13 @@ impl App {
         let pool = Pool::start(config.probes.max_concurrent, seed.finish(), settings, sink);
         let store = opened.store.clone();
         hub.handle(configured);
+        hub.handle(willing(&config));
         remember(&hub, opened, &first_catalog);
         let started_with = config.clone();
         let config = Arc::new(ArcSwap::from_pointee(config));
-        let links = links::Links::build(&config, &hub, &store).await?;
+        let pool = Arc::new(pool.map_err(StartError::Thread)?);
+        let orders = Orders::open(hub.clone(), pool.clone(), config.clone(), store.orders());
+        let links = links::Links::build(&config, &hub, &store, &orders).await?;
         Ok(App {
             path: started_with.path.clone(),
             started_with,
@@ -217,7 +222,8 @@ impl App {
             log,
             hub,
             store,
-            pool: Arc::new(pool.map_err(StartError::Thread)?),
+            pool,
+            orders,
             watch: None,
             watchman: None,
             first_catalog,
@@ -262,7 +268,8 @@ impl App {
         let first = std::mem::take(&mut self.first_catalog);
         self.pool.set_catalog(first.clone());
         let root = self.config.load().global.probes_directory.clone();
-        let (pool, trouble) = (self.pool.clone(), self.trouble.clone());
+        let (pool, trouble, orders) =
+            (self.pool.clone(), self.trouble.clone(), self.orders.clone());
         let changed = move |found: Result<Catalog, NoProbes>| match found {
             Ok(catalog) => {
                 trouble.set(|trouble| trouble.probes = None);
@@ -270,6 +277,7 @@ impl App {
                 log_not_run(&before, &catalog);
                 before.clone_from(&catalog);
                 pool.set_catalog(catalog);
+                orders.catalog_changed();
             }
             Err(error) => {
                 let why = format!("{error}: {}", error.source);
@@ -277,7 +285,9 @@ impl App {
                 trouble.set(|trouble| trouble.probes = Some(why));
             }
         };
-        self.watch = Some(Watch::start(root, first, changed).map_err(StartError::Thread)?);
+        let watch = Watch::start(root, first, changed).map_err(StartError::Thread)?;
+        let bell = watch.bell();
+        self.watch = Some(watch);
         if let Some(server) = self.server.take() {
             let api = Api::new(
                 self.hub.clone(),
@@ -285,11 +295,15 @@ impl App {
                 self.pool.clone(),
                 self.config.clone(),
                 self.links.authority(),
+                self.orders.clone(),
             );
             let router = api::router(api);
             self.tasks.spawn("http", move |stop| server.serve(router, stop));
         }
         self.links.start(&self.config.load(), &mut self.tasks);
+        if let Some(ways) = self.links.ways() {
+            self.orders.start(bell, ways, &mut self.tasks);
+        }
         let own = own_probe::OwnProbe::new(
             self.hub.clone(),
             self.store.clone(),
@@ -348,6 +362,7 @@ impl App {
             pool::Settings::of(&self.started_with).environment.state_root;
         self.pool.set_settings(settings);
         self.hub.handle(configured(&config));
+        self.hub.handle(willing(&config));
         self.links.apply(&config);
         self.config.store(Arc::new(config));
     }
@@ -386,6 +401,14 @@ fn configured(config: &Config) -> Event {
         group: config.global.group.clone(),
         labels: config.labels.clone(),
         alive_timeout: config.global.alive_timeout,
+    }
+}
+
+/// What it says about who may change probes here.
+fn willing(config: &Config) -> Event {
+    Event::Willing {
+        http: RemoteControl::allowing(config.http.allow_write_actions),
+        push: RemoteControl::allowing(config.push_client.allow_remote_control),
     }
 }
 

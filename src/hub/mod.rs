@@ -503,6 +503,8 @@ mod tests {
                 since: None,
                 last_update: None,
                 problem: None,
+                disabled: Default::default(),
+                remote_control: Default::default(),
             }),
             probes: vec![],
             complete: true,

@@ -212,6 +212,16 @@ fn interval_of(name: &str) -> Option<Result<u32, ()>> {
     Some(name.parse().ok().filter(|interval| INTERVALS.contains(interval)).ok_or(()))
 }
 
+/// The interval of an interval folder; `None` if the name is not that of one.
+pub(super) fn valid_interval(name: &str) -> Option<u32> {
+    interval_of(name)?.ok()
+}
+
+/// Whether a file of this name may be a probe.
+pub(super) fn may_be_probe(name: &str) -> bool {
+    ![SELF_PROBE, BUILTIN].contains(&name) && !is_leftover(name) && ProbeName::new(name).is_ok()
+}
+
 /// The folder of the file that a link leads to, or would lead to.
 fn target_folder(link: &Path) -> Option<PathBuf> {
     let target = match fs::canonicalize(link) {
@@ -298,7 +308,7 @@ fn executables_in(folder: &Path) -> BTreeSet<String> {
         .flatten()
         .filter(|file| is_program(&file.path()))
         .filter_map(|file| file.file_name().into_string().ok())
-        .filter(|name| name != BUILTIN && !is_leftover(name) && ProbeName::new(name).is_ok())
+        .filter(|name| may_be_probe(name))
         .collect()
 }
 

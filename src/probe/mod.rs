@@ -2,7 +2,7 @@
 //!
 //! [`catalog`] knows which there are, [`schedule`] when each is due, [`run`] executes one, [`answer`]
 //! understands what it said, [`pool`] is the threads that do this over and over, [`watch`] notices
-//! changes on disk. Only `answer` knows what probes print.
+//! changes on disk, [`switch`] makes some. Only `answer` knows what probes print.
 
 pub mod answer;
 pub mod catalog;
@@ -13,4 +13,5 @@ mod ownership;
 pub mod pool;
 pub mod run;
 pub mod schedule;
+pub mod switch;
 pub mod watch;

@@ -29,10 +29,13 @@ use crate::{
 
 mod work;
 
+use tokio::sync::oneshot;
 use work::{Shared, State};
 
 /// Runs asked for out of turn that may wait; more are refused.
 pub const MAX_ASKED: usize = 100;
+/// Who wait for the end of a run; more are refused.
+pub const MAX_AWAITED: usize = 100;
 /// How long the stop waits for threads after SIGKILL; one that is stuck in starting a program from a dead
 /// file system may never end.
 const STOP_LIMIT: Duration = Duration::from_secs(3);
@@ -131,6 +134,15 @@ pub struct Counters {
     pub running: usize,
     /// Processes that do not die of SIGKILL.
     pub undead: usize,
+}
+
+/// What came of a run that somebody waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Awaited {
+    /// It said something, which the sink has by now.
+    Said,
+    /// The probe says that it is switched off.
+    Off(Off),
 }
 
 /// A run that cannot be had now.
@@ -248,6 +260,21 @@ impl Pool {
         Ok(())
     }
 
+    /// The same, and tells what comes of the next run that starts after this was called. One that cannot
+    /// end any more, since the probe is gone, is not told of.
+    pub fn run_and_wait(&self, name: &ProbeName) -> Result<oneshot::Receiver<Awaited>, Refusal> {
+        let (waiter, told) = oneshot::channel();
+        {
+            let mut state = self.shared.state();
+            state.awaited.retain(|awaited| !awaited.is_forgotten());
+            if state.awaited.len() >= MAX_AWAITED {
+                return Err(Refusal::Full);
+            }
+            state.awaited.push(work::Waiter::new(name.clone(), waiter));
+        }
+        self.run_now(name).map(|()| told)
+    }
+
     /// Wakes a thread if all that could take the next run are stuck with another one. Called regularly
     /// by somebody who cannot be stuck.
     pub fn nudge(&self) {
@@ -267,6 +294,11 @@ impl Pool {
         counters.skipped = state.schedule.skipped();
         state.counters.worst_late = Duration::ZERO;
         counters
+    }
+
+    /// What the catalog says of a probe.
+    pub fn entry(&self, name: &ProbeName) -> Option<Entry> {
+        self.shared.state().catalog.entries.get(name).cloned()
     }
 
     /// The schedule as it is now.

@@ -42,6 +42,18 @@ pub struct Watch {
     thread: Option<JoinHandle<()>>,
 }
 
+/// Makes a watch look again, from anywhere.
+#[derive(Clone)]
+pub struct Bell(SyncSender<Woken>);
+
+impl Bell {
+    /// Asks for a look now.
+    pub fn ring(&self) {
+        // Full means that a look is coming anyway.
+        let _ = self.0.try_send(Woken::Alarm);
+    }
+}
+
 /// What a wait brought.
 #[derive(Clone, Copy, PartialEq)]
 enum Woken {
@@ -74,10 +86,14 @@ impl Watch {
         Ok(Watch { alarm, stop, thread: Some(thread) })
     }
 
+    /// For who changes something in the folders.
+    pub fn bell(&self) -> Bell {
+        Bell(self.alarm.clone())
+    }
+
     /// Looks again now.
     pub fn look_now(&self) {
-        // Full means that a look is coming anyway.
-        let _ = self.alarm.try_send(Woken::Alarm);
+        self.bell().ring();
     }
 }
 

@@ -3,6 +3,7 @@
 //! - `client`: a question and its answer, within limits; one connection per remote.
 //! - `document`: what `GET /api` answers → a report. `journal`: what `GET /api/logs` answers → entries.
 //! - `identity`, `ways`: who answers at an address, and which addresses lead to the same instance.
+//! - `orders`: what remotes are told to do.
 //! - `poller`: one remote, over and over; `shared`: what all pollers share.
 //!
 //! Each remote has a task of its own, so that one that is slow delays nobody. One task owns those, and
@@ -12,6 +13,7 @@ mod client;
 mod document;
 mod identity;
 mod journal;
+mod orders;
 mod poller;
 mod shared;
 mod ways;
@@ -25,7 +27,9 @@ use std::{
 
 use tokio::{sync::watch, task::JoinHandle};
 
+pub use self::orders::Below;
 use self::{
+    client::Net,
     poller::{Poller, forget, pulled_at},
     shared::{IsBehind, Shared},
 };
@@ -39,8 +43,10 @@ use crate::{
 const SPREAD_PER_REMOTE: Duration = Duration::from_millis(10);
 
 /// The remotes that are asked.
-#[derive(Debug)]
-pub struct Pull(watch::Sender<Wanted>);
+pub struct Pull {
+    wanted: watch::Sender<Wanted>,
+    net: Net,
+}
 
 /// Whom to ask.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,15 +67,22 @@ impl Pull {
         tasks: &mut Tasks,
     ) -> Pull {
         let (sender, wanted) = watch::channel(Wanted { remotes, alive_timeout });
-        let keeper = Keeper { shared: Shared::new(hub, is_behind), running: BTreeMap::new() };
+        let shared = Shared::new(hub, is_behind);
+        let net = shared.net.clone();
+        let keeper = Keeper { shared, running: BTreeMap::new() };
         tasks.spawn("pull", |stop| keeper.keep(wanted, stop));
-        Pull(sender)
+        Pull { wanted: sender, net }
+    }
+
+    /// The way to those that are asked.
+    pub fn below(&self) -> Below {
+        Below { wanted: self.wanted.subscribe(), net: self.net.clone() }
     }
 
     /// Asks these from now on: those that were removed are forgotten, new ones begin, changed ones
     /// begin anew, and the others notice nothing.
     pub fn set(&self, remotes: Vec<Remote>, alive_timeout: Duration) {
-        self.0.send_replace(Wanted { remotes, alive_timeout });
+        self.wanted.send_replace(Wanted { remotes, alive_timeout });
     }
 }
 

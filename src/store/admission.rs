@@ -211,7 +211,7 @@ impl Admission {
         })
     }
 
-    fn read<T>(
+    pub(super) fn read<T>(
         &self,
         doing: &str,
         question: impl FnOnce(&Connection) -> rusqlite::Result<T>,
@@ -220,7 +220,7 @@ impl Admission {
         question(&connection).map_err(|error| self.failed(doing, &error))
     }
 
-    fn write<T>(
+    pub(super) fn write<T>(
         &self,
         doing: &str,
         change: impl FnOnce(&Connection) -> rusqlite::Result<T>,
@@ -338,7 +338,7 @@ fn matches(pattern: &str, name: &str) -> bool {
 }
 
 /// The rows of a query; those that make no sense are left out.
-fn rows<T>(
+pub(super) fn rows<T>(
     connection: &Connection,
     sql: &str,
     read: impl Fn(&Row<'_>) -> Option<T>,
@@ -352,7 +352,7 @@ fn rows<T>(
     Ok(found)
 }
 
-fn time(row: &Row<'_>, column: usize) -> Option<Timestamp> {
+pub(super) fn time(row: &Row<'_>, column: usize) -> Option<Timestamp> {
     Timestamp::from_millisecond(row.get(column).ok()?).ok()
 }
 

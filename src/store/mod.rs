@@ -15,6 +15,7 @@ mod admission;
 mod database;
 mod instances;
 mod journal;
+mod orders;
 mod original;
 mod queue;
 mod reader;
@@ -45,6 +46,7 @@ pub use admission::{
     Admission, Client, MAX_REVOKED, MAX_TOKENS, Revoked, Token, TokenUse, open_for_tokens,
 };
 pub use journal::{Indexes, LogQuery, Subject, Timeline};
+pub use orders::{OrderStore, StoredDisabled, StoredOrder};
 
 use shared::{Limits, Shared};
 use writer::Writer;
@@ -249,6 +251,11 @@ impl Store {
     /// Which push clients may connect, and the tokens that admit them.
     pub fn admission(&self) -> Admission {
         Admission::at(&self.handle.shared.path)
+    }
+
+    /// The orders to probes, and those that are switched off.
+    pub fn orders(&self) -> OrderStore {
+        OrderStore(self.admission())
     }
 
     /// The groups, hosts and probes that the journal names. Blocks.

@@ -14,7 +14,7 @@ use super::{
     database::{beside, connect, highest_id},
     instances,
     journal::{self, Inserter},
-    results,
+    orders, results,
 };
 
 /// The most log entries carried over, the newest ones.
@@ -98,6 +98,8 @@ pub(super) fn carry_over(broken: &Path, into: &mut Connection) -> Saved {
         ("client", admission::CLIENT_COLUMNS),
         ("revoked_client", admission::REVOKED_COLUMNS),
         ("join_token", admission::TOKEN_COLUMNS),
+        ("probe_order", orders::ORDER_COLUMNS),
+        ("disabled_probe", orders::DISABLED_COLUMNS),
         ("instance", instances::COLUMNS),
         ("last_result", results::COLUMNS),
     ] {

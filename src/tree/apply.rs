@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    Contact, Instance, Kind, Known, Now, Parting, Probe, ProbeName, ProbeResult, Report,
-    Transition, Tree,
+    Contact, Disabled, Instance, Kind, Known, Now, Parting, Probe, ProbeName, ProbeResult,
+    RemoteControl, Report, Transition, Tree,
 };
 use crate::status::Status;
 
@@ -29,6 +29,12 @@ pub enum Event {
         labels: BTreeMap<String, String>,
         alive_timeout: Duration,
     },
+    /// These probes of this host, and no others, are switched off by somebody.
+    Disabled { probes: BTreeMap<ProbeName, Disabled> },
+    /// What this instance lets others do that ask over HTTP, and masters it pushes to.
+    Willing { http: RemoteControl, push: RemoteControl },
+    /// An order to this instance, done or refused.
+    Ordered { probe: Option<ProbeName>, message: String },
     /// The agent began to watch.
     Started { message: String },
     /// The agent stops watching, or was found to have stopped at `at`.
@@ -169,7 +175,7 @@ impl Tree {
     /// Applies `event` and returns what changed by it.
     ///
     /// Applying the same event again changes nothing and tells nothing, except for the events that are
-    /// themselves the news (`Started`, `Stopped`, `ClockSet`, `Lost`, `Noted`).
+    /// themselves the news (`Started`, `Stopped`, `ClockSet`, `Lost`, `Noted`, `Ordered`).
     pub fn apply(&mut self, event: Event, now: Now) -> Outcome {
         let mut out = Outcome::default();
         match event {
@@ -181,6 +187,14 @@ impl Tree {
             Event::Configured { name, group, labels, alive_timeout } => {
                 self.alive_timeout = alive_timeout;
                 self.configured(name, group, labels, &mut out);
+            }
+            Event::Disabled { probes } => self.disabled(probes, &mut out),
+            Event::Willing { http, push } => self.willing(http, push, &mut out),
+            Event::Ordered { probe, message } => {
+                self.news(Kind::Ordered, now.wall, message, &mut out);
+                if let Some(transition) = out.transitions.last_mut() {
+                    transition.probe = probe;
+                }
             }
             Event::Started { message } => {
                 self.news(Kind::AgentStarted, now.wall, message, &mut out);
@@ -224,6 +238,23 @@ impl Tree {
             (me.host.name, me.host.group, me.host.labels) = (name, group, labels);
         });
         out.touch(me, What::Header);
+    }
+
+    fn disabled(&mut self, probes: BTreeMap<ProbeName, Disabled>, out: &mut Outcome) {
+        let me = self.me().uuid;
+        if self.me().host.disabled != probes {
+            self.view.change(me, |me| me.host.disabled = probes);
+            out.touch(me, What::Header);
+        }
+    }
+
+    fn willing(&mut self, http: RemoteControl, push: RemoteControl, out: &mut Outcome) {
+        let me = self.me().uuid;
+        if (self.me().remote_control, self.view.over_push()) != (http, push) {
+            self.view.set_over_push(push);
+            self.view.change(me, |me| me.remote_control = http);
+            out.touch(me, What::Header);
+        }
     }
 
     fn restored(&mut self, instance: Uuid, result: ProbeResult, since: Timestamp) {

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 
-use super::ProbeName;
+use super::{Disabled, ProbeName};
 use crate::{json::Json, status::Status};
 
 /// What one run of a probe said, or what is said about it when the run failed.
@@ -48,6 +48,8 @@ pub struct Host {
     /// More dimensions than the group, from `[Labels]`.
     pub labels: BTreeMap<String, String>,
     pub probes: BTreeMap<ProbeName, Probe>,
+    /// Probes that somebody has switched off.
+    pub disabled: BTreeMap<ProbeName, Disabled>,
 }
 
 impl Host {
@@ -58,6 +60,7 @@ impl Host {
             group: group.into(),
             labels: BTreeMap::new(),
             probes: BTreeMap::new(),
+            disabled: BTreeMap::new(),
         }
     }
 

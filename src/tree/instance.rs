@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Contact, Header, Host, Known, Presence, Probe, ProbeResult};
+use super::{Contact, Header, Host, Known, Presence, Probe, ProbeResult, RemoteControl};
 use crate::status::Status;
 
 /// One running wigo: what it is and what its probes say. Those below it are found by the
@@ -32,6 +32,8 @@ pub struct Instance {
     pub contact: Option<Box<Contact>>,
     /// What is wrong with the way to it, for people.
     pub problem: Option<String>,
+    /// What it lets others do; see [`View::remote_control`](super::View::remote_control).
+    pub remote_control: RemoteControl,
     /// Differs whenever something about the instance does, in the whole tree.
     pub revision: u64,
     /// Cached: see [`Instance::local_status`] and [`Instance::global_status`].
@@ -57,6 +59,7 @@ impl Instance {
             alternatives: Vec::new(),
             contact: None,
             problem: None,
+            remote_control: RemoteControl::Unknown,
             revision: 0,
             local,
             global: local,
@@ -89,10 +92,13 @@ impl Instance {
             since,
             last_update,
             problem,
+            disabled,
+            remote_control,
         } = header;
         (self.version, self.host.name, self.host.group) = (version, name, group);
         (self.host.labels, self.presence, self.presence_since) = (labels, presence, since);
         (self.last_update, self.problem) = (last_update, problem);
+        (self.host.disabled, self.remote_control) = (disabled, remote_control);
     }
 
     /// About how much memory its probes take, in bytes.
@@ -113,6 +119,7 @@ impl Instance {
             && host.labels == header.labels
             && (self.presence, self.presence_since) == (header.presence, header.since)
             && self.problem == header.problem
+            && (&host.disabled, self.remote_control) == (&header.disabled, header.remote_control)
     }
 
     /// Whether it reports, as far as the one who hears it knows.

@@ -8,6 +8,7 @@
 //! heard: [`paths`] chooses among them. What a copy can show is a [`View`].
 
 mod apply;
+mod control;
 mod host;
 mod instance;
 mod instances;
@@ -23,6 +24,7 @@ mod transition;
 mod view;
 
 pub use apply::{Event, Freshness, Outcome, Touched, What};
+pub use control::{Disabled, RemoteControl};
 pub use host::{Host, Probe, ProbeResult};
 pub use instance::Instance;
 pub use links::{PARTING_GRACE, SETTLED};

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Presence, Probe, ProbeName};
+use super::{Disabled, Presence, Probe, ProbeName, RemoteControl};
 
 /// News from an instance that reports directly to us: all that it knows, or what has changed.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -54,6 +54,10 @@ pub struct Header {
     pub last_update: Option<Timestamp>,
     /// What is wrong with the way to it, for people.
     pub problem: Option<String>,
+    /// Probes that somebody has switched off there.
+    pub disabled: BTreeMap<ProbeName, Disabled>,
+    /// What it lets the one above it do.
+    pub remote_control: RemoteControl,
 }
 
 /// How an instance directly below is reached.

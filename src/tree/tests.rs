@@ -52,6 +52,8 @@ fn header(parent: Option<u128>, number: u128, presence: Presence) -> Header {
         since: None,
         last_update: None,
         problem: None,
+        disabled: BTreeMap::new(),
+        remote_control: RemoteControl::Unknown,
     }
 }
 

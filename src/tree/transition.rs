@@ -42,10 +42,12 @@ pub enum Kind {
     ClientRevoked,
     /// Somebody connected as a push client who must not.
     ClientRefused,
+    /// Somebody ordered something to be done to a probe: what, or why it was refused.
+    Ordered,
 }
 
 impl Kind {
-    const ALL: [Kind; 17] = [
+    const ALL: [Kind; 18] = [
         Kind::ProbeSeen,
         Kind::ProbeChanged,
         Kind::ProbeGone,
@@ -63,6 +65,7 @@ impl Kind {
         Kind::ClientAllowed,
         Kind::ClientRevoked,
         Kind::ClientRefused,
+        Kind::Ordered,
     ];
 
     /// The stable word for it.
@@ -85,6 +88,7 @@ impl Kind {
             Kind::ClientAllowed => "client_allowed",
             Kind::ClientRevoked => "client_revoked",
             Kind::ClientRefused => "client_refused",
+            Kind::Ordered => "ordered",
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::{Instance, Presence, instances::Instances, topology::Topology};
+use super::{Instance, Presence, RemoteControl, instances::Instances, topology::Topology};
 use crate::status::Status;
 
 /// Deeper than any tree that makes sense: nothing is hung deeper than this below us, so that a lying peer
@@ -18,6 +18,8 @@ pub struct View {
     instances: Instances,
     topology: Arc<Topology>,
     revision: u64,
+    /// What this instance lets masters do that it pushes to.
+    over_push: RemoteControl,
 }
 
 impl View {
@@ -26,7 +28,13 @@ impl View {
         topology.insert(me.uuid, None, &me.host.name, &me.host.group);
         let (uuid, mut instances) = (me.uuid, Instances::default());
         instances.insert(Arc::new(me));
-        View { me: uuid, instances, topology: Arc::new(topology), revision: 0 }
+        View {
+            me: uuid,
+            instances,
+            topology: Arc::new(topology),
+            revision: 0,
+            over_push: RemoteControl::Unknown,
+        }
     }
 
     /// The instance this process is.
@@ -83,6 +91,22 @@ impl View {
     /// Whether the last results of an instance are what is known from before, not what is.
     pub fn is_stale(&self, instance: &Instance) -> bool {
         self.presence(instance) != Presence::Alive
+    }
+
+    /// What may be done from here with the probes of an instance: what it and all on the way allow.
+    pub fn remote_control(&self, instance: &Instance) -> RemoteControl {
+        // What this instance allows others does not count for those that are below it.
+        let above = self.above(instance).take_while(|above| above.uuid != self.me);
+        above.map(|above| above.remote_control).fold(instance.remote_control, Ord::min)
+    }
+
+    /// What this instance lets masters do that it pushes to.
+    pub fn over_push(&self) -> RemoteControl {
+        self.over_push
+    }
+
+    pub(super) fn set_over_push(&mut self, push: RemoteControl) {
+        self.over_push = push;
     }
 
     pub(super) fn topology(&self) -> &Topology {

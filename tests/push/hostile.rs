@@ -243,6 +243,8 @@ fn header(parent: Option<Uuid>, name: &str) -> Option<Box<Header>> {
         since: None,
         last_update: None,
         problem: None,
+        disabled: Vec::new(),
+        remote_control: "unknown".to_owned(),
     }))
 }
 

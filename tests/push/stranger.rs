@@ -19,7 +19,7 @@ use wigo::{
         greeting,
         hello::{Answer, Hello, Introduction, Login, receive, send},
         transport::Traffic,
-        wire::Farewell,
+        wire::{Farewell, Order, Outcome},
     },
     trust::{Ca, ClientCertificate, ClientKey, ServerTrust, push_client_config},
 };
@@ -170,4 +170,7 @@ struct Deaf;
 impl Agent for Deaf {
     async fn ping(self, _: tarpc::context::Context) {}
     async fn close(self, _: tarpc::context::Context, _: Farewell) {}
+    async fn order(self, _: tarpc::context::Context, _: Order) -> Outcome {
+        Outcome::Away("deaf".to_owned())
+    }
 }

@@ -19,6 +19,7 @@ use wigo::{
     connections::Connections,
     hub::Hub,
     json::Json,
+    orders::NoOrders,
     push::{
         client::{Clients, Reporter},
         protocol::{Pool, transport::Traffic},
@@ -172,6 +173,7 @@ impl Node {
             hub: hub.clone(),
             past: Arc::new(on_disk),
             network: Arc::new(Place { wires: self.wires.clone(), node: self.index }),
+            orders: Arc::new(NoOrders),
         });
         if !self.masters.is_empty() {
             clients.set(&IDENTITIES.client(self.index, &self.masters));

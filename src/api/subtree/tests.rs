@@ -48,6 +48,8 @@ fn account(number: u128, parent: Option<u128>, probes: Vec<Probe>) -> Account {
         since: None,
         last_update: None,
         problem: None,
+        disabled: Default::default(),
+        remote_control: Default::default(),
     };
     Account {
         uuid: id(number),

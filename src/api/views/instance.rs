@@ -58,6 +58,8 @@ struct Tail<'tree> {
     contact: Option<Contact<'tree>>,
     /// What is wrong with the way to it; empty if nothing is.
     problem: &'tree str,
+    /// What it lets others do: `unknown`, `read` or `control`.
+    remote_control: &'static str,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -78,6 +80,22 @@ struct Host<'tree> {
     status: Status,
     probes: BTreeMap<&'tree ProbeName, Probe<'tree>>,
     labels: &'tree BTreeMap<String, String>,
+    /// Probes that somebody has switched off.
+    disabled_probes: BTreeMap<&'tree ProbeName, Disabled<'tree>>,
+}
+
+/// That somebody has switched a probe off.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+struct Disabled<'tree> {
+    reason: &'tree str,
+    author: &'tree str,
+    /// How often it ran before, in seconds.
+    interval: u32,
+    /// Unix seconds.
+    created_at: i64,
+    /// Unix seconds; 0: until somebody switches it on.
+    until: i64,
 }
 
 /// A probe and its last result.
@@ -120,6 +138,11 @@ impl Wigo {
                 status: instance.local_status(),
                 probes: probes.collect(),
                 labels: &host.labels,
+                disabled_probes: host
+                    .disabled
+                    .iter()
+                    .map(|(name, record)| (name, Disabled::new(record)))
+                    .collect(),
             },
         };
         let seconds = |at: Option<Timestamp>| at.map_or(0, Timestamp::as_second);
@@ -132,6 +155,7 @@ impl Wigo {
             alternatives: &instance.alternatives,
             contact: instance.contact.as_deref().map(Contact::new),
             problem: instance.problem.as_deref().unwrap_or_default(),
+            remote_control: instance.remote_control.word(),
         };
         let (mut head, tail) = (json(&head), json(&tail));
         // One object out of two: without the brace that ends the first and the one that begins the second.
@@ -171,6 +195,18 @@ pub(super) fn global_message(presence: Presence, instance: &Instance) -> &'stati
         Presence::Unknown => "UNKNOWN",
         Presence::Stopped => "STOPPED",
         Presence::Down => "DOWN",
+    }
+}
+
+impl Disabled<'_> {
+    fn new(record: &tree::Disabled) -> Disabled<'_> {
+        Disabled {
+            reason: &record.reason,
+            author: &record.author,
+            interval: record.interval,
+            created_at: record.created.as_second(),
+            until: record.until.map_or(0, Timestamp::as_second),
+        }
     }
 }
 

@@ -9,7 +9,9 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{Counters, LastRun, Off, Settings, Sink};
+use tokio::sync::oneshot;
+
+use super::{Awaited, Counters, LastRun, Off, Settings, Sink};
 use crate::{
     probe::{
         answer::{self, About, Answer},
@@ -36,6 +38,7 @@ pub(super) struct State {
     pub(super) off: HashMap<ProbeName, (Off, Option<Version>)>,
     pub(super) last: HashMap<ProbeName, LastRun>,
     pub(super) asked: VecDeque<ProbeName>,
+    pub(super) awaited: Vec<Waiter>,
     pub(super) undead: Vec<(ProbeName, Undead)>,
     undead_checked: Duration,
     pub(super) with_state_folder: HashSet<ProbeName>,
@@ -47,6 +50,25 @@ pub(super) struct State {
     pub(super) stopping: bool,
     threads: usize,
     next_turn: u64,
+}
+
+/// Somebody who waits for a run to end.
+pub(super) struct Waiter {
+    probe: ProbeName,
+    /// The run has started: what ended before is none of theirs.
+    started: bool,
+    tell: oneshot::Sender<Awaited>,
+}
+
+impl Waiter {
+    pub(super) fn new(probe: ProbeName, tell: oneshot::Sender<Awaited>) -> Waiter {
+        Waiter { probe, started: false, tell }
+    }
+
+    /// Nobody waits any more.
+    pub(super) fn is_forgotten(&self) -> bool {
+        self.tell.is_closed()
+    }
 }
 
 /// Who sleeps until something is due. A thread that comes to rest and knows of something earlier takes
@@ -131,6 +153,7 @@ impl Shared {
                     }
                     let mut state = self.state();
                     state.counters.running -= 1;
+                    state.tell_waiters(&job.name, None);
                     // Never a second copy while the first is not dead.
                     if state.undead.iter().all(|(undead, _)| *undead != job.name) {
                         state.schedule.finished(&job.name, self.now());
@@ -212,6 +235,9 @@ impl Shared {
         let entry = state.catalog.entries.get(&name)?.clone();
         state.counters.runs += 1;
         state.counters.running += 1;
+        for waiter in state.awaited.iter_mut().filter(|waiter| waiter.probe == name) {
+            waiter.started = true;
+        }
         // What is due as well is for somebody else. What comes soon waits for this run, which hands the
         // lead on if it is not quick: that costs it a moment and saves a wake-up.
         let due = state.schedule.next().is_some_and(|next| next <= now);
@@ -300,7 +326,8 @@ impl Shared {
                 // A probe that says itself that it could not read everything leaves its services open.
                 let whole = results.first().is_some_and(|own| own.status != Status::ERROR);
                 let complete = dialect != answer::Dialect::Failure && whole;
-                return self.sink.ran(&job.name, results, complete);
+                self.sink.ran(&job.name, results, complete);
+                return state.tell_waiters(&job.name, Some(Awaited::Said));
             }
         };
         // What was said by another file or under other settings than now does not count any more.
@@ -314,6 +341,7 @@ impl Shared {
             Off::Skipped => "does not apply to this host (exit 13)",
         };
         self.sink.gone(&job.name, why);
+        state.tell_waiters(&job.name, Some(Awaited::Off(off)));
     }
 
     fn swept(&self, state: &mut State, killed: usize, thorough: bool) {
@@ -337,6 +365,7 @@ impl State {
             off: HashMap::new(),
             last: HashMap::new(),
             asked: VecDeque::new(),
+            awaited: Vec::new(),
             undead: Vec::new(),
             undead_checked: Duration::ZERO,
             with_state_folder: HashSet::new(),
@@ -355,6 +384,17 @@ impl State {
         asked.retain(|name| schedule.contains(name));
         let index = asked.iter().position(|name| schedule.take_now(name))?;
         asked.remove(index)
+    }
+
+    /// Tells those who wait for the run of this probe; `None`: that there is nothing to tell.
+    fn tell_waiters(&mut self, name: &ProbeName, what: Option<Awaited>) {
+        let done = |waiter: &mut Waiter| waiter.started && waiter.probe == *name;
+        for waiter in self.awaited.extract_if(.., done) {
+            if let Some(what) = what {
+                // They may not wait any more.
+                let _ = waiter.tell.send(what);
+            }
+        }
     }
 
     /// Forgets the processes that died at last; returns whose they were.

@@ -8,6 +8,7 @@
 mod body;
 mod connect;
 mod error;
+mod send;
 
 use std::{pin::Pin, time::Duration};
 
@@ -25,7 +26,7 @@ use tokio::time::timeout;
 
 #[cfg(test)]
 use self::connect::Stream;
-pub use self::{body::Body, connect::Net, error::AskError};
+pub use self::{body::Body, connect::Net, error::AskError, send::Reply};
 use crate::config::Remote;
 
 /// For a connection: looking the name up, TCP, TLS.

@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use crate::{
     json,
-    tree::{Account, Header, Presence, Probe, ProbeName, Report},
+    tree::{Account, Disabled, Header, Presence, Probe, ProbeName, RemoteControl, Report},
 };
 
 pub use date::{not_in_the_future, when};
@@ -43,6 +43,10 @@ const MAX_LABELS: usize = 64;
 const MAX_LABEL_BYTES: usize = 128;
 /// Longest name of a host, group or version, in bytes.
 const MAX_NAME: usize = 255;
+/// Most probes of one host that are told to be switched off.
+const MAX_DISABLED: usize = 1_000;
+/// Longest reason for which somebody switched a probe off, and longest name of who did, in bytes.
+const MAX_REASON: usize = 500;
 /// Longest problem that is passed on, in bytes.
 const MAX_PROBLEM: usize = 1 << 10;
 
@@ -95,6 +99,11 @@ pub enum Unreadable {
     Unasked,
     #[error("we failed over it, which is a mistake of ours: please report it")]
     Confusing,
+}
+
+/// Reads one probe, the answer to a request to run it; `None` for what can have no name.
+pub fn result_of(name: &str, raw: &str, now: Timestamp) -> Option<Probe> {
+    result::read(name, raw, now).map(|(probe, _)| probe)
 }
 
 /// The uuid that stands for whoever answers at `endpoint` (`host:port`), as long as no better is known.
@@ -300,7 +309,29 @@ fn header(wigo: &wire::Wigo<'_>, uuid: Uuid, parent: Option<Uuid>, question: &Qu
             Some(problem) if parent.is_some() && !problem.is_empty() => Some(problem),
             _ => None,
         },
+        disabled: disabled(&host.disabled_probes, now),
+        remote_control: wigo.remote_control.text().map(RemoteControl::parse).unwrap_or_default(),
     }
+}
+
+fn disabled(entries: &wire::Entries<'_>, now: Timestamp) -> BTreeMap<ProbeName, Disabled> {
+    let records = entries.entries.iter().filter_map(|(key, raw)| {
+        let name = ProbeName::new(key).ok()?;
+        let told = serde_json::from_str::<Object<wire::Disabled>>(raw.get()).ok()?.value;
+        let text = |value: &Scalar| line(value.text().unwrap_or_default(), MAX_REASON);
+        let time = |value: &Scalar| {
+            Timestamp::from_second(value.number().filter(|second| *second > 0)?).ok()
+        };
+        let record = Disabled {
+            reason: text(&told.reason),
+            author: text(&told.author),
+            interval: told.interval.number().and_then(|n| n.try_into().ok()).unwrap_or_default(),
+            created: time(&told.created_at).map_or(now, |at| not_in_the_future(at, now)),
+            until: time(&told.until),
+        };
+        Some((name, record))
+    });
+    records.take(MAX_DISABLED).collect()
 }
 
 /// The presence in our words, or what the original says.

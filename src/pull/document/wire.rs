@@ -32,6 +32,7 @@ pub struct Wigo<'a> {
     pub presence: Scalar,
     pub presence_since: Scalar,
     pub problem: Scalar,
+    pub remote_control: Scalar,
 }
 
 /// Of an instance only what it is called by.
@@ -50,6 +51,19 @@ pub struct Host<'a> {
     pub probes: Entries<'a>,
     #[serde(borrow)]
     pub labels: Entries<'a>,
+    // What our own instances add.
+    #[serde(borrow)]
+    pub disabled_probes: Entries<'a>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+pub struct Disabled {
+    pub reason: Scalar,
+    pub author: Scalar,
+    pub interval: Scalar,
+    pub created_at: Scalar,
+    pub until: Scalar,
 }
 
 #[derive(Default, Deserialize)]

@@ -47,6 +47,13 @@ pub struct WaitingClient {
 }
 
 impl Authority {
+    /// How many clients wait for an operator.
+    pub fn waiting_count(&self) -> usize {
+        let mut state = self.state();
+        state.waiting.sweep(Instant::now());
+        state.waiting.count()
+    }
+
     /// Everybody, for an operator.
     pub fn listing(&self) -> Listing {
         let mut state = self.state();

@@ -73,6 +73,11 @@ impl Waiting {
         list
     }
 
+    /// How many wait.
+    pub fn count(&self) -> usize {
+        self.entries.len()
+    }
+
     /// Lets a client wait, and whether it is new. Who waits already, with the same key, takes its place
     /// again; the connection that held it before is told nothing any more.
     pub fn join(

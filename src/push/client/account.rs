@@ -128,6 +128,8 @@ fn header(view: &View, instance: &Instance) -> Box<Header> {
         since: instance.presence_since,
         last_update: instance.last_update,
         problem: problem(instance),
+        disabled: instance.host.disabled.clone(),
+        remote_control: if is_me { view.over_push() } else { instance.remote_control },
     }))
 }
 

@@ -300,7 +300,8 @@ impl Contact {
         let (said, farewell) = watch::channel(None);
         let mut dismissed = farewell.clone();
         let traffic = Arc::new(Traffic::default());
-        let (client, driver) = channel::connect(stream, Told(said), traffic);
+        let told = Told { farewell: said, orders: self.reporter.orders.clone() };
+        let (client, driver) = channel::connect(stream, told, traffic);
         let Meeting { master, name, position, heartbeat } = meeting;
         let renewing = renew(client.clone(), credentials, self.reporter.clone());
         let session =

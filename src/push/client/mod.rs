@@ -40,6 +40,7 @@ use super::protocol::wire::Parting;
 use crate::{
     config::{Endpoint, PushClient},
     hub::Hub,
+    orders::Taker,
 };
 use contact::Contact;
 
@@ -55,6 +56,8 @@ pub struct Reporter {
     pub hub: Arc<Hub>,
     pub past: Arc<dyn Past>,
     pub network: Arc<dyn Network>,
+    /// Who carries out what masters order.
+    pub orders: Arc<dyn Taker>,
 }
 
 /// How a client is to end.

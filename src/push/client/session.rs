@@ -24,9 +24,10 @@ use super::{
 };
 use crate::{
     hub::Feed,
+    orders::{Outcome, RefusalKind, Taker},
     push::protocol::{
         channel::{Agent, MasterClient, deadline},
-        wire::{Farewell, News, Parting, Receipt},
+        wire::{self, Farewell, News, Parting, Receipt},
     },
 };
 use tarpc::context::Context;
@@ -57,13 +58,26 @@ pub enum Ending {
 
 /// What the master tells us on a connection.
 #[derive(Clone)]
-pub struct Told(pub watch::Sender<Option<Farewell>>);
+pub struct Told {
+    /// That the connection ends.
+    pub farewell: watch::Sender<Option<Farewell>>,
+    /// Who carries out orders.
+    pub orders: Arc<dyn Taker>,
+}
 
 impl Agent for Told {
     async fn ping(self, _: Context) {}
 
     async fn close(self, _: Context, farewell: Farewell) {
-        self.0.send_replace(Some(farewell));
+        self.farewell.send_replace(Some(farewell));
+    }
+
+    async fn order(self, _: Context, order: wire::Order) -> wire::Outcome {
+        let outcome = match order.checked() {
+            Ok(order) => self.orders.take(order).await,
+            Err(why) => Outcome::Refused(RefusalKind::Invalid.because(why)),
+        };
+        outcome.into()
     }
 }
 

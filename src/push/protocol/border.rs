@@ -2,7 +2,7 @@
 //! sense is left out or replaced, and the first such flaw is kept to be told: one bad probe of one
 //! instance far below must not cost the connection of all that report through the same one.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::{SignedDuration, Timestamp};
 use thiserror::Error;
@@ -11,17 +11,19 @@ use super::{
     Pool,
     greeting::printable,
     hello::{MAX_WORD_BYTES, word_flaw},
-    wire::{Account, Entry, Header, Probe, Report},
+    wire::{Account, Disabled, Entry, Header, Probe, Report},
 };
 use crate::{
     hub::Told,
     json::{Json, nesting},
     status::Status,
-    tree::{self, Kind, Presence, ProbeName, ProbeResult, Transition},
+    tree::{self, Kind, Presence, ProbeName, ProbeResult, RemoteControl, Transition},
 };
 
 /// Longest message that is taken, in bytes; also the longest problem.
 const MAX_MESSAGE_BYTES: usize = 4 << 10;
+/// Longest reason for which somebody switched a probe off, and longest name of who did, in bytes.
+const MAX_REASON_BYTES: usize = 500;
 /// Longest value or detail that is taken, in bytes of JSON.
 const MAX_DETAIL_BYTES: usize = 64 << 10;
 /// Longest list of metrics that is taken, in bytes of JSON.
@@ -117,6 +119,7 @@ impl Border<'_> {
         let labels = labels.collect();
         let since = header.since.map(|at| self.time("the beginning of its presence", at, place));
         let update = header.last_update.map(|at| self.time("its last update", at, place));
+        let disabled = self.disabled(header.disabled, place);
         tree::Header {
             parent: header.parent,
             version: self.word("the version", header.version, place),
@@ -128,7 +131,31 @@ impl Border<'_> {
             since,
             last_update: update,
             problem: header.problem.map(message),
+            disabled,
+            remote_control: RemoteControl::parse(&header.remote_control),
         }
+    }
+
+    fn disabled(
+        &mut self,
+        disabled: Vec<Disabled>,
+        place: &str,
+    ) -> BTreeMap<ProbeName, tree::Disabled> {
+        let records = disabled.into_iter().filter_map(|one| {
+            let created = self.time("when a probe was switched off", one.created, place);
+            // This one lies ahead.
+            let until = one.until.map(|at| time("when a probe is switched on again", at));
+            let until = self.flaws.good(until.transpose().map_err(|flaw| flaw.within(place)))?;
+            let record = tree::Disabled {
+                reason: cut(printable(&one.reason), MAX_REASON_BYTES),
+                author: cut(printable(&one.author), MAX_REASON_BYTES),
+                interval: one.interval,
+                created,
+                until,
+            };
+            Some((self.name(&one.probe, place)?, record))
+        });
+        records.collect()
     }
 
     /// The probe; one that says so if it makes no sense; `None` if not even its name does.

@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::{
     driver::{self, Remote},
     transport::{Traffic, Transport},
-    wire::{Farewell, News, Parting, Receipt},
+    wire::{Farewell, News, Order, Outcome, Parting, Receipt},
 };
 
 /// The longest that a call may take.
@@ -45,6 +45,8 @@ pub trait Agent {
     async fn ping();
     /// This is the end of the connection.
     async fn close(farewell: Farewell);
+    /// Do this, or hand it on to the instance below that it is for.
+    async fn order(order: Order) -> Outcome;
 }
 
 /// Why a connection ended that nobody meant to end.

@@ -7,7 +7,7 @@
 //!    tarpc matches answers with calls and ends what takes too long; [`transport`] cuts the stream into
 //!    frames and holds each peer to its rate.
 //!
-//! [`wire`] are the messages as they travel, `border` checks them on the way in. Whatever arrives is
+//! [`wire`] are the messages as they travel, `border` and `order` check them on the way in. Whatever arrives is
 //! hostile until it has passed the border: nothing is allocated because a peer announces it. A peer whose
 //! bytes are no messages loses its connection and nothing else; what makes no sense in a message is left
 //! out.
@@ -25,6 +25,7 @@ mod border;
 mod codec;
 mod driver;
 mod lane;
+mod order;
 mod pool;
 mod rate;
 

@@ -22,6 +22,10 @@ pub const MAX_ACCOUNTS: usize = 20_000;
 pub const MAX_PROBES: usize = 1_000;
 /// Most labels of one instance.
 pub const MAX_LABELS: usize = 64;
+/// Most probes of one instance that are told to be switched off.
+pub const MAX_DISABLED: usize = 1_000;
+/// Most instances that an order has passed.
+pub const MAX_WAY: usize = 32;
 /// Most journal entries in one message.
 pub const MAX_ENTRIES: usize = 5_000;
 
@@ -108,6 +112,21 @@ pub struct Header {
     pub since: Option<i64>,
     pub last_update: Option<i64>,
     pub problem: Option<String>,
+    #[serde(deserialize_with = "list::<_, _, MAX_DISABLED>")]
+    pub disabled: Vec<Disabled>,
+    /// The word of a [`tree::RemoteControl`].
+    pub remote_control: String,
+}
+
+/// [`tree::Disabled`]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Disabled {
+    pub probe: String,
+    pub reason: String,
+    pub author: String,
+    pub interval: u32,
+    pub created: i64,
+    pub until: Option<i64>,
 }
 
 /// [`tree::Probe`]
@@ -141,6 +160,51 @@ pub struct Entry {
     pub was: Option<u16>,
     pub now: Option<u16>,
     pub message: String,
+}
+
+/// [`orders::Order`]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Order {
+    pub id: Uuid,
+    pub target: Uuid,
+    pub what: What,
+    pub author: Author,
+    pub hops: u8,
+    pub limit_ms: u32,
+}
+
+/// [`orders::What`]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum What {
+    Schedule,
+    Disable { probe: String, reason: String, back_after_s: Option<u32> },
+    Interval { probe: String, seconds: u32 },
+    Run { probe: String },
+}
+
+/// [`orders::Author`]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Author {
+    pub name: String,
+    pub is_operator: bool,
+    pub address: String,
+    #[serde(deserialize_with = "list::<_, _, MAX_WAY>")]
+    pub by_way_of: Vec<String>,
+}
+
+/// [`orders::Outcome`]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// JSON.
+    Schedule(String),
+    Result(Box<Probe>),
+    Accepted(String),
+    /// The word of a [`orders::RefusalKind`], and why.
+    Refused {
+        kind: String,
+        why: String,
+    },
+    Away(String),
 }
 
 /// How many bytes a message takes when it is sent, for who divides a long report into parts.
@@ -188,6 +252,21 @@ impl From<&tree::Header> for Header {
             since: header.since.map(Timestamp::as_millisecond),
             last_update: header.last_update.map(Timestamp::as_millisecond),
             problem: header.problem.clone(),
+            disabled: header.disabled.iter().take(MAX_DISABLED).map(Disabled::from).collect(),
+            remote_control: header.remote_control.word().to_owned(),
+        }
+    }
+}
+
+impl From<(&tree::ProbeName, &tree::Disabled)> for Disabled {
+    fn from((probe, disabled): (&tree::ProbeName, &tree::Disabled)) -> Disabled {
+        Disabled {
+            probe: probe.to_string(),
+            reason: disabled.reason.clone(),
+            author: disabled.author.clone(),
+            interval: disabled.interval,
+            created: disabled.created.as_millisecond(),
+            until: disabled.until.map(Timestamp::as_millisecond),
         }
     }
 }

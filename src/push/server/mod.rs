@@ -4,6 +4,7 @@
 //! - `rhythm`: the times that client and server keep to; `running`: how a session ends
 //! - `session`: what a client reports becomes part of the tree
 //! - `live`: which clients are connected
+//! - `orders`: what clients are told to do
 //! - `heard`: bytes are a sign of life
 //!
 //! Whoever is not known yet gets little: a bounded number of connections, a short time, small messages.
@@ -11,6 +12,7 @@
 mod connection;
 mod heard;
 mod live;
+mod orders;
 mod rhythm;
 mod running;
 mod session;
@@ -23,6 +25,7 @@ use uuid::Uuid;
 
 pub use connection::serve;
 pub use live::Live;
+pub use orders::Below;
 
 use super::protocol::{Pool, transport::Traffic};
 use crate::{connections::Connections, hub::Hub, push::Authority, task::Stop, trust::Ca};

@@ -15,6 +15,16 @@ fn name(name: &str) -> ProbeName {
     ProbeName::parse(name).unwrap()
 }
 
+fn disabled() -> tree::Disabled {
+    tree::Disabled {
+        reason: "the disk is being replaced".into(),
+        author: "alice".into(),
+        interval: 60,
+        created: at(NOW - 60),
+        until: Some(at(NOW + 3600)),
+    }
+}
+
 fn report() -> tree::Report {
     let result = ProbeResult {
         name: name("cmk/disk"),
@@ -39,6 +49,8 @@ fn report() -> tree::Report {
         since: Some(at(8)),
         last_update: Some(at(9)),
         problem: Some("its clock is wrong".into()),
+        disabled: BTreeMap::from([(name("load"), disabled())]),
+        remote_control: RemoteControl::Control,
     };
     let account = tree::Account {
         uuid: Uuid::from_u128(1),

@@ -60,6 +60,10 @@ impl Agent for TestAgent {
     }
 
     async fn close(self, _: Context, _: Farewell) {}
+
+    async fn order(self, _: Context, _: Order) -> Outcome {
+        Outcome::Away("nobody is here".into())
+    }
 }
 
 struct Pair {

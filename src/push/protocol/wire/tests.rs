@@ -30,6 +30,8 @@ fn header() -> impl Strategy<Value = Box<Header>> {
                 since,
                 last_update,
                 problem,
+                disabled: Vec::new(),
+                remote_control: "read".to_owned(),
             })
         },
     )
