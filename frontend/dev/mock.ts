@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Connect, Plugin } from 'vite';
 import type { HostRow, Page, ProbeResult, Schedule } from '../src/lib/types';
 import * as fleet from './fleet.ts';
+import * as manage from './manage.ts';
 
 /** As the binary serves it: what the browser would refuse there, it refuses here. */
 const POLICY =
@@ -90,7 +91,8 @@ async function handle(request: IncomingMessage, response: ServerResponse): Promi
   const text = (...of: string[]) => of.some((one) => one.toLowerCase().includes(q));
 
   if (request.method === 'POST') {
-    await body(request);
+    const done = manage.change({ parts, query, body: await body(request) });
+    if (done) return json(done.value, done.status);
     if (parts.at(-1) === 'run') {
       await new Promise((done) => setTimeout(done, 900));
       const host = fleet.find(parts[1] ?? '');
@@ -102,12 +104,14 @@ async function handle(request: IncomingMessage, response: ServerResponse): Promi
     }
     return json('OK');
   }
+  const managed = manage.read({ parts, query, body: '' });
+  if (managed) return json(managed.value, managed.status);
   switch (parts[0]) {
     case 'whoami':
       return json({
         Name: 'ada',
-        Role: 'operator',
-        WriteActionsAllowed: true,
+        Role: process.env.WIGO_MOCK_ROLE ?? 'operator',
+        WriteActionsAllowed: process.env.WIGO_MOCK_WRITE !== 'no',
         CanSignIn: true,
         How: 'session',
         SignIn: ['password', 'oidc'],

@@ -24,7 +24,11 @@ export class Resource<T> {
     return this.#error ? explain(this.#error) : '';
   }
   get missing(): boolean {
-    return this.#error?.status === 404;
+    return this.status === 404;
+  }
+  /** The HTTP status of what went wrong; 0 for none. */
+  get status(): number {
+    return this.#error?.status ?? 0;
   }
 
   load = async (): Promise<void> => {
@@ -58,6 +62,7 @@ export class Paged<T> {
   #total = $state(0);
   #next = $state('');
   #error = $state('');
+  #status = $state(0);
   #loaded = $state(false);
   #running: AbortController | null = null;
   #from: () => { path: string; query?: Query };
@@ -76,6 +81,10 @@ export class Paged<T> {
   }
   get error(): string {
     return this.#error;
+  }
+  /** The HTTP status of what went wrong; 0 for none. */
+  get status(): number {
+    return this.#status;
   }
   /** The first page is there. */
   get loaded(): boolean {
@@ -120,9 +129,12 @@ export class Paged<T> {
       this.#total = page.Total;
       this.#next = page.Next;
       this.#error = '';
+      this.#status = 0;
       this.#loaded = true;
     } catch (error) {
-      if (this.#running === running && !running.signal.aborted) this.#error = explain(error);
+      if (this.#running !== running || running.signal.aborted) return;
+      this.#error = explain(error);
+      this.#status = error instanceof ApiError ? error.status : 0;
     }
   }
 

@@ -1,0 +1,48 @@
+import { describe, expect, it } from 'vitest';
+import { foundChoices, pageChoices, step } from './choices';
+
+const targets = [
+  { path: '/', title: 'Overview', keys: 'g o' },
+  { path: '/logs', title: 'Logs', keys: 'g l' },
+  { path: '/about', title: 'About', keys: 'g i' },
+];
+
+describe('the palette', () => {
+  it('offers all pages before something is typed', () => {
+    expect(pageChoices(targets, ' ')).toHaveLength(3);
+  });
+
+  it('puts what begins with the text first', () => {
+    expect(pageChoices(targets, 'o').map((choice) => choice.title)).toEqual([
+      'Overview',
+      'Logs',
+      'About',
+    ]);
+    expect(pageChoices(targets, 'lo').map((choice) => choice.href)).toEqual(['/logs']);
+  });
+
+  it('encodes names into addresses, and ends with the log', () => {
+    const empty = { Hosts: [], Groups: [] };
+    const probe = {
+      Host: 'a b',
+      HostName: 'a b',
+      Group: '',
+      Name: '<i>/?',
+      Status: 300,
+      Message: '',
+      Since: 0,
+      Timestamp: 0,
+      Interval: 60,
+      Stale: false,
+    };
+    const [found, log] = foundChoices({ ...empty, Probes: [probe] }, '<i>');
+    expect(found?.href).toBe('/hosts/a%20b/probes/%3Ci%3E%2F%3F');
+    expect(found?.level).toBe('crit');
+    expect(log?.href).toBe('/logs?q=%3Ci%3E');
+    expect(foundChoices({ ...empty, Probes: [] }, '')).toEqual([]);
+  });
+
+  it('goes round at the ends', () => {
+    expect([step(0, -1, 3), step(2, 1, 3), step(-1, 1, 3), step(0, 1, 0)]).toEqual([2, 0, 0, -1]);
+  });
+});

@@ -1,0 +1,77 @@
+/** What the palette offers for what was typed. */
+import type { Level } from '../../lib/status';
+import { levelOf, levelOfHost } from '../../lib/status';
+import { links } from '../../lib/router.svelte';
+import type { SearchResult } from '../../lib/types';
+
+export interface Choice {
+  section: 'Pages' | 'Hosts' | 'Probes' | 'Groups' | 'Log';
+  href: string;
+  title: string;
+  /** What stands beside the title, weaker. */
+  beside: string;
+  level?: Level;
+  /** Keys that lead there as well. */
+  keys?: string;
+}
+
+/** A page that can be gone to. */
+export interface Target {
+  path: string;
+  title: string;
+  keys: string;
+}
+
+/** Pages whose title has the text in it, those that begin with it first; all of them for no text. */
+export function pageChoices(targets: readonly Target[], typed: string): Choice[] {
+  const q = typed.trim().toLowerCase();
+  const rank = (title: string) => {
+    const at = title.toLowerCase().indexOf(q);
+    return at < 0 ? 2 : at === 0 ? 0 : 1;
+  };
+  return targets
+    .filter((target) => rank(target.title) < 2)
+    .sort((a, b) => rank(a.title) - rank(b.title))
+    .map(({ path, title, keys }) => ({
+      section: 'Pages',
+      href: path,
+      title,
+      beside: '',
+      keys,
+    }));
+}
+
+/** What the server found, as it sorted it, and the log as the last resort. */
+export function foundChoices(found: SearchResult, typed: string): Choice[] {
+  const hosts = found.Hosts.map<Choice>((host) => ({
+    section: 'Hosts',
+    href: links.host(host.Key),
+    title: host.Name,
+    beside: host.Group,
+    level: levelOfHost(host),
+  }));
+  const probes = found.Probes.map<Choice>((probe) => ({
+    section: 'Probes',
+    href: links.probe(probe.Host, probe.Name),
+    title: probe.Name,
+    beside: probe.HostName,
+    level: probe.Stale ? 'stale' : levelOf(probe.Status),
+  }));
+  const groups = found.Groups.map<Choice>((group) => ({
+    section: 'Groups',
+    href: links.group(group.Name),
+    title: group.Name,
+    beside: '',
+    level: levelOf(group.Status),
+  }));
+  const q = typed.trim();
+  const log: Choice[] = q
+    ? [{ section: 'Log', href: links.logs({ q }), title: q, beside: 'in the log' }]
+    : [];
+  return [...hosts, ...probes, ...groups, ...log];
+}
+
+/** The next choice in a direction; it goes round at the ends. */
+export function step(at: number, by: number, count: number): number {
+  return count === 0 ? -1 : (at + by + count) % count;
+}
