@@ -7,6 +7,7 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used))]
 
 // The words of the domain.
+pub mod duration;
 pub mod json;
 pub mod status;
 pub mod tree;

@@ -1,145 +1,246 @@
-//! Who may ask, and who may change something: one login, compared in constant time.
+//! In front of every route: who asks, whether they may, and for changes whether they meant to.
 //!
-//! A browser sends the login of its user along with what a foreign page makes it ask, and reaches whatever
-//! listens on its own machine. So a change is refused when a browser says that another page asks for it,
-//! and without a login it has to come from this machine, with a header that no foreign page can set.
+//! A browser sends a cookie or the login of its user along with what a foreign page makes it ask, and
+//! reaches whatever listens on its own machine. So a change is refused when a browser says that another
+//! page asks for it; what comes with a cookie or without credentials needs a header that no foreign page
+//! can set; and without credentials it has to come from this machine.
 
 use std::{net::IpAddr, sync::Arc};
 
 use axum::{
-    extract::{Request, State},
-    http::{HeaderMap, StatusCode, header, uri::Authority as HostAndPort},
+    extract::{MatchedPath, Request, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use base64::{Engine, prelude::BASE64_STANDARD};
-use ring::digest::{SHA256, digest};
-use subtle::ConstantTimeEq;
 
-use super::{Api, reply};
+use super::{Api, audit, reply, rights};
 use crate::{
-    access::{Caller, How},
-    config::{Http, Role},
+    access::{self, Access, Caller, How, Refused},
+    config::{Config, Role},
 };
 
-/// What callers without a login have to send with a change. Its value does not matter.
+/// What callers without credentials of their own have to send with a change. Its value does not matter.
 const REQUEST_HEADER: &str = "x-wigo-request";
 /// Headers of proxies: a request with one of them comes from elsewhere, whoever hands it on.
 const PROXY_HEADERS: [&str; 4] = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
+/// How much of a name that was asked for is repeated, in bytes.
+const MAX_SHOWN_NAME: usize = 100;
 
-/// Where a request comes from; put into it by the server.
+/// The other end of the connection; put into a request by the server.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub IpAddr);
 
-/// Lets a request pass, or asks for the login.
-pub async fn check(State(api): State<Arc<Api>>, mut request: Request, next: Next) -> Response {
-    let http = &api.config.load_full().http;
-    if may_read(http, request.headers()) {
-        let who = caller(http, &request);
-        request.extensions_mut().insert(who);
-        return next.run(request).await;
-    }
-    ask_for_login()
+/// Whether the connection is encrypted; put into a request by the server.
+#[derive(Clone, Copy, Debug)]
+pub struct Encrypted(pub bool);
+
+/// Where a request comes from, as far as it can be believed; put into a request here.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin(pub access::Origin);
+
+/// A request before it is known who it is from.
+struct Asked<'r> {
+    headers: &'r HeaderMap,
+    peer: Option<IpAddr>,
+    is_encrypted: bool,
+    is_change: bool,
+    needed: Role,
 }
 
-/// Lets a change pass that an operator asks for.
-pub async fn operator(State(api): State<Arc<Api>>, mut request: Request, next: Next) -> Response {
-    let peer = request.extensions().get().map(|Peer(address)| *address);
-    let http = &api.config.load_full().http;
-    match may_change(http, request.headers(), peer) {
-        Ok(()) => {
-            let who = caller(http, &request);
-            request.extensions_mut().insert(who);
-            next.run(request).await
-        }
-        Err(Refused::NoLogin) => ask_for_login(),
-        Err(Refused::Forbidden(why)) => reply::refuse(StatusCode::FORBIDDEN, why),
-    }
-}
-
-/// Who a request that was let pass is from.
-fn caller(http: &Http, request: &Request) -> Caller {
-    let from = request.extensions().get().map(|Peer(address)| *address);
-    match request.headers().contains_key(header::AUTHORIZATION) && !http.login.is_empty() {
-        true => {
-            let name = http.login.clone();
-            Caller { name, role: Role::Operator, how: How::Password, from }
-        }
-        false => Caller {
-            name: "anonymous".into(),
-            role: http.anonymous_role,
-            how: How::Anonymous,
-            from,
-        },
-    }
-}
-
-/// Why somebody may not change anything.
+/// Why a request is not let pass.
 #[derive(Debug, PartialEq)]
-enum Refused {
-    /// A login would do.
-    NoLogin,
-    /// A login would not help.
-    Forbidden(&'static str),
+enum No {
+    /// Credentials would do, or others.
+    Login,
+    /// They would not help.
+    Forbidden(String),
+    /// The name under which we were asked is none of ours.
+    Misdirected(String),
+    /// Passwords are not checked at present, for so many seconds.
+    TooOften(u64),
+    Busy,
 }
 
-fn ask_for_login() -> Response {
-    let ask = [(header::WWW_AUTHENTICATE, "Basic realm=\"Authorization Required\"")];
-    (StatusCode::UNAUTHORIZED, ask, "Not Authorized\n").into_response()
-}
-
-fn may_change(http: &Http, headers: &HeaderMap, peer: Option<IpAddr>) -> Result<(), Refused> {
-    if is_foreign(headers) {
-        let why = "a page of another site has asked for this: changes come from Wigo's own page, or from \
-                   programs";
-        return Err(Refused::Forbidden(why));
-    }
-    let has_login = !http.login.is_empty() && !http.password.expose().is_empty();
-    if has_login {
-        match headers.get(header::AUTHORIZATION) {
-            Some(value) if is_login(http, value.as_bytes()) => return Ok(()),
-            Some(_) => return Err(Refused::NoLogin),
-            None if http.anonymous_role != Role::Operator => return Err(Refused::NoLogin),
-            None => {}
+/// Lets a request pass to its route, with the [`Caller`] in it, or says why not.
+pub async fn guard(State(api): State<Arc<Api>>, mut request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let needed = rights::needed(request.method(), route.as_deref());
+    let is_change = !rights::only_reads(request.method());
+    let config = api.config.load_full();
+    let peer = request.extensions().get().map(|Peer(address)| *address);
+    let is_encrypted = request.extensions().get().is_some_and(|Encrypted(encrypted)| *encrypted);
+    let origin = access::origin(&config.http.proxy, request.headers(), peer, is_encrypted);
+    let asked = Asked { headers: request.headers(), peer, is_encrypted, is_change, needed };
+    let passed = asked.pass(&api.access, &config, &origin).await;
+    match passed {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            request.extensions_mut().insert(Origin(origin));
+            match is_change && needed == Role::Operator {
+                true => audit::watched(api, route.as_deref(), request, next).await,
+                false => next.run(request).await,
+            }
         }
+        Err(no) => answer(no, request.headers()),
     }
-    if http.anonymous_role != Role::Operator {
-        let why = "changing something needs a login: set Login and Password in [Http]";
-        return Err(Refused::Forbidden(why));
-    }
-    may_change_anonymously(headers, peer).map_err(|why| match has_login {
-        true => Refused::NoLogin,
-        false => Refused::Forbidden(why),
-    })
 }
 
-/// Without a login only programs on this machine may change something.
-fn may_change_anonymously(headers: &HeaderMap, peer: Option<IpAddr>) -> Result<(), &'static str> {
-    let is_here = peer.is_some_and(|peer| peer.to_canonical().is_loopback());
-    if !is_here || PROXY_HEADERS.iter().any(|name| headers.contains_key(*name)) {
-        return Err(
-            "no login is configured, so changes are taken from this machine alone: ask it \
-                    through 127.0.0.1 there, or set Login and Password in [Http]",
-        );
+impl Asked<'_> {
+    async fn pass(
+        &self,
+        access: &Access,
+        config: &Config,
+        origin: &access::Origin,
+    ) -> Result<Caller, No> {
+        if self.is_change && is_foreign(self.headers) {
+            let why = "a page of another site has asked for this: changes come from Wigo's own page, or \
+                       from programs";
+            return Err(No::Forbidden(why.into()));
+        }
+        let caller =
+            access.identify(self.headers, self.peer, origin.address).await.map_err(|refused| {
+                match refused {
+                    Refused::Wrong => No::Login,
+                    Refused::TooOften(wait) => No::TooOften(wait.as_secs() + 1),
+                    Refused::Busy => No::Busy,
+                }
+            })?;
+        let could_log_in = access.has_passwords() || access.provider().is_some();
+        if self.needed > Role::None {
+            self.check_name(&caller, config)?;
+            self.check_role(&caller, could_log_in, access)?;
+        }
+        if self.is_change {
+            self.check_meaning(&caller, could_log_in)?;
+        }
+        Ok(caller)
     }
-    if !headers.contains_key(REQUEST_HEADER) {
-        return Err(
-            "no login is configured, so changes need the header `X-Wigo-Request: 1`, which \
-                    foreign pages cannot send",
-        );
+
+    /// Who is known by what a browser cannot be made to send may use any name; so may who asks by TLS, since
+    /// a foreign page has no certificate for its name on this machine.
+    fn check_name(&self, caller: &Caller, config: &Config) -> Result<(), No> {
+        if self.is_encrypted || !matches!(caller.how, How::Anonymous | How::Proxy) {
+            return Ok(());
+        }
+        // Every browser names whom it asks.
+        let Some(host) = self.headers.get(header::HOST) else { return Ok(()) };
+        let text = host.to_str().unwrap_or_default();
+        let (hostname, more) = (&config.global.hostname, &config.http.host_names);
+        if access::name_in(text).is_some_and(|name| access::is_ours(&name, hostname, more)) {
+            return Ok(());
+        }
+        let shown = &text[..text.floor_char_boundary(MAX_SHOWN_NAME)];
+        Err(No::Misdirected(format!(
+            "this instance does not know itself as `{shown}`, and without a login it answers under its \
+             own names only: ask it by its address or as `{hostname}`, log in, or add the name to \
+             HostNames in [Http]"
+        )))
     }
-    // A foreign page whose name suddenly means this machine (DNS rebinding) is at home here, for the browser.
-    if !headers.get(header::HOST).and_then(|host| host.to_str().ok()).is_some_and(names_loopback) {
-        return Err(
-            "no login is configured, so changes are taken under the names localhost, 127.0.0.1 and \
-                    [::1] only",
-        );
+
+    fn check_role(&self, caller: &Caller, could_log_in: bool, access: &Access) -> Result<(), No> {
+        if caller.role >= self.needed {
+            return Ok(());
+        }
+        if caller.how != How::Anonymous {
+            return Err(No::Forbidden(match caller.role {
+                Role::Readonly => "your role is readonly, and this is for operators".to_owned(),
+                _ => "you are known here and may do nothing: somebody has to give you a role"
+                    .to_owned(),
+            }));
+        }
+        if could_log_in || !self.is_change {
+            return Err(No::Login);
+        }
+        let problem = access.problem().map(|why| format!(" (the users are not known: {why})"));
+        Err(No::Forbidden(format!(
+            "changing something needs a login: set Login and Password in [Http], or `wigo user add`{}",
+            problem.unwrap_or_default()
+        )))
     }
-    Ok(())
+
+    /// Whether the one whose credentials these are asks for the change.
+    fn check_meaning(&self, caller: &Caller, could_log_in: bool) -> Result<(), No> {
+        let is_stranger = caller.how == How::Anonymous;
+        if is_stranger && self.needed > Role::None {
+            return self.check_is_here().map_err(|why| match could_log_in {
+                true => No::Login,
+                false => No::Forbidden(why.into()),
+            });
+        }
+        if caller.how.comes_by_itself() && !self.headers.contains_key(REQUEST_HEADER) {
+            let why = "without a login or a token in the request itself, changes need the header \
+                       `X-Wigo-Request: 1`, which foreign pages cannot send";
+            return Err(No::Forbidden(why.into()));
+        }
+        Ok(())
+    }
+
+    /// Without credentials only programs on this machine may change something.
+    fn check_is_here(&self) -> Result<(), &'static str> {
+        let is_here = self.peer.is_some_and(|peer| peer.to_canonical().is_loopback());
+        if !is_here || PROXY_HEADERS.iter().any(|name| self.headers.contains_key(*name)) {
+            return Err(
+                "no login is configured, so changes are taken from this machine alone: ask it \
+                        through 127.0.0.1 there, or set Login and Password in [Http]",
+            );
+        }
+        if !self.headers.contains_key(REQUEST_HEADER) {
+            return Err(
+                "no login is configured, so changes need the header `X-Wigo-Request: 1`, which \
+                        foreign pages cannot send",
+            );
+        }
+        // A foreign page whose name suddenly means this machine (DNS rebinding) is at home here, for the
+        // browser.
+        let host = self.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        if !host.and_then(access::name_in).is_some_and(|name| access::is_loopback(&name)) {
+            return Err("no login is configured, so changes are taken under the names localhost, \
+                        127.0.0.1 and [::1] only");
+        }
+        Ok(())
+    }
+}
+
+fn answer(no: No, headers: &HeaderMap) -> Response {
+    match no {
+        No::Login => ask_for_login(headers),
+        No::Forbidden(why) => reply::refuse(StatusCode::FORBIDDEN, why),
+        No::Misdirected(why) => reply::refuse(StatusCode::MISDIRECTED_REQUEST, why),
+        No::TooOften(seconds) => too_often(seconds),
+        No::Busy => busy(),
+    }
+}
+
+/// Too many wrong passwords.
+pub fn too_often(seconds: u64) -> Response {
+    let why = format!("too many wrong passwords: try again in {seconds} s");
+    let mut response = reply::refuse(StatusCode::TOO_MANY_REQUESTS, why);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    response
+}
+
+/// Too many passwords at once.
+pub fn busy() -> Response {
+    let why = "too many passwords are being checked: try again in a moment";
+    let mut response = reply::refuse(StatusCode::SERVICE_UNAVAILABLE, why);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
+
+/// The browser asks its user for name and password itself, unless our own page asks and can do it better.
+pub fn ask_for_login(headers: &HeaderMap) -> Response {
+    let fetched = headers.get("sec-fetch-dest").is_some_and(|dest| dest == "empty");
+    let refusal = (StatusCode::UNAUTHORIZED, "Not Authorized\n");
+    if fetched || headers.contains_key(REQUEST_HEADER) {
+        return refusal.into_response();
+    }
+    let ask = [(header::WWW_AUTHENTICATE, "Basic realm=\"Authorization Required\"")];
+    (ask, refusal).into_response()
 }
 
 /// Whether a browser says that a page of another site has asked.
-fn is_foreign(headers: &HeaderMap) -> bool {
+pub fn is_foreign(headers: &HeaderMap) -> bool {
     let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("unreadable"));
     if let Some(site) = text("sec-fetch-site") {
         return !["same-origin", "none"].contains(&site);
@@ -149,37 +250,6 @@ fn is_foreign(headers: &HeaderMap) -> bool {
         page.split_once("://").map(|(_, rest)| rest.split('/').next().unwrap_or_default());
     let Some(host) = text("host") else { return true };
     of_page.is_none_or(|of_page| !of_page.eq_ignore_ascii_case(host))
-}
-
-/// Whether the text of a `Host` header is a name of this machine that no name server gives out.
-fn names_loopback(host: &str) -> bool {
-    let Ok(host) = host.parse::<HostAndPort>() else { return false };
-    let name = host.host().trim_start_matches('[').trim_end_matches(']');
-    name.eq_ignore_ascii_case("localhost")
-        || name.parse().is_ok_and(|address: IpAddr| address.is_loopback())
-}
-
-fn may_read(http: &Http, headers: &HeaderMap) -> bool {
-    if http.login.is_empty() || http.password.expose().is_empty() {
-        return http.anonymous_role != Role::None;
-    }
-    match headers.get(header::AUTHORIZATION) {
-        // A wrong login is refused even where none would do.
-        Some(value) => is_login(http, value.as_bytes()),
-        None => http.anonymous_role != Role::None,
-    }
-}
-
-fn is_login(http: &Http, header: &[u8]) -> bool {
-    let Some((scheme, given)) = std::str::from_utf8(header).ok().and_then(|h| h.split_once(' '))
-    else {
-        return false;
-    };
-    let Ok(given) = BASE64_STANDARD.decode(given.trim()) else { return false };
-    let wanted = format!("{}:{}", http.login, http.password.expose());
-    // Digests have one length, so that not even the length of the password shows in the time.
-    let (given, wanted) = (digest(&SHA256, &given), digest(&SHA256, wanted.as_bytes()));
-    scheme.eq_ignore_ascii_case("basic") && bool::from(given.as_ref().ct_eq(wanted.as_ref()))
 }
 
 #[cfg(test)]

@@ -1,5 +1,8 @@
 //! The HTTP API: routes as a table of contents, handlers that translate, views that are the JSON we promise.
 
+mod access;
+mod accounts;
+mod audit;
 mod auth;
 mod authority;
 mod fragments;
@@ -9,6 +12,7 @@ mod journal;
 pub mod openapi;
 mod page;
 mod reply;
+mod rights;
 mod schedule;
 pub mod server;
 mod subtree;
@@ -41,6 +45,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 use crate::{
+    access::Access,
     config::Config,
     hub::Hub,
     orders::Orders,
@@ -61,6 +66,8 @@ pub struct Api {
     pub config: Arc<ArcSwap<Config>>,
     /// Who may push; `None` where push clients are not taken.
     pub authority: Option<Arc<Authority>>,
+    /// Who may use this API.
+    pub access: Arc<Access>,
     pub orders: Arc<Orders>,
     /// What was rendered of each instance.
     fragments: Arc<Fragments>,
@@ -78,11 +85,23 @@ impl Api {
         pool: Arc<Pool>,
         config: Arc<ArcSwap<Config>>,
         authority: Option<Arc<Authority>>,
+        access: Arc<Access>,
         orders: Arc<Orders>,
     ) -> Arc<Api> {
         let (fragments, fleets) = (Arc::new(Fragments::new()), Fleets::default());
         let process = Uuid::new_v4().as_u64_pair().1;
-        Arc::new(Api { hub, store, pool, config, authority, orders, fragments, fleets, process })
+        Arc::new(Api {
+            hub,
+            store,
+            pool,
+            config,
+            authority,
+            access,
+            orders,
+            fragments,
+            fleets,
+            process,
+        })
     }
 
     /// The tree as it is now, so that nothing is rendered while probes wait for the tree.
@@ -109,19 +128,26 @@ impl Api {
 /// Routes with their description.
 type Routes = OpenApiRouter<Arc<Api>>;
 
-/// What everybody may ask.
+/// What everybody may ask, whoever they are.
 fn open() -> Vec<Routes> {
     vec![Routes::new().routes(routes!(healthz)), openapi::open()]
 }
 
-/// What those may ask who may read.
-fn reads() -> Vec<Routes> {
-    vec![hosts::reads(), summary::reads(), journal::reads(), schedule::reads(), authority::reads()]
-}
-
-/// What operators may ask.
-fn changes() -> Vec<Routes> {
-    vec![hosts::changes(), authority::changes()]
+/// What is asked of those who may; [`rights`] says who that is.
+fn guarded() -> Vec<Routes> {
+    vec![
+        hosts::reads(),
+        hosts::changes(),
+        summary::reads(),
+        journal::reads(),
+        schedule::reads(),
+        authority::reads(),
+        authority::changes(),
+        access::open(),
+        accounts::reads(),
+        accounts::changes(),
+        audit::reads(),
+    ]
 }
 
 fn merged(parts: Vec<Routes>) -> Routes {
@@ -134,10 +160,8 @@ pub fn router(api: Arc<Api>) -> Router {
     let worth_it =
         SizeAbove::new(COMPRESS_FROM).and(NotForContentType::IMAGES).and(NotForContentType::SSE);
     let compression = CompressionLayer::new().gzip(true).zstd(true).compress_when(worth_it);
-    let (routes, _) = merged(open())
-        .merge(merged(reads()).layer(from_fn_with_state(api.clone(), auth::check)))
-        .merge(merged(changes()).route_layer(from_fn_with_state(api.clone(), auth::operator)))
-        .split_for_parts();
+    let guarded = merged(guarded()).route_layer(from_fn_with_state(api.clone(), auth::guard));
+    let (routes, _) = merged(open()).merge(guarded).split_for_parts();
     let mut router = routes
         // Without a login: the page holds no data.
         .merge(page::routes())

@@ -6,7 +6,7 @@
 use std::sync::{Arc, OnceLock};
 
 use axum::{
-    http::{HeaderMap, HeaderValue},
+    http::{HeaderMap, HeaderValue, Method},
     response::Response,
 };
 use utoipa::{
@@ -23,17 +23,19 @@ use utoipa::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Api, reply::Document};
-use crate::{json::Json, status::Status, tree::ProbeName};
+use super::{Api, reply::Document, rights};
+use crate::{config::Role, json::Json, status::Status, tree::ProbeName};
 
 const YAML: HeaderValue = HeaderValue::from_static("application/yaml");
 
 /// The groups of operations, in the order in which they are shown.
-const TAGS: [(&str, &str); 5] = [
+const TAGS: [(&str, &str); 7] = [
     ("tree", "Instances, hosts, probes, groups and labels: how they are now"),
+    ("summary", "The same in short, however many hosts there are: what the web page asks"),
     ("journal", "What happened"),
     ("schedule", "What runs when"),
     ("authority", "Who may push"),
+    ("access", "Who may use this API, and who has changed what"),
     ("about", "This instance and this API"),
 ];
 
@@ -93,18 +95,18 @@ pub fn document() -> OpenApi {
         .map(|(name, text)| TagBuilder::new().name(name).description(Some(text)).build())
         .into();
     let mut document = OpenApiBuilder::new().info(info).tags(Some(tags)).build();
-    let parts = [
-        (super::open(), Gate::Open),
-        (super::reads(), Gate::Read),
-        (super::changes(), Gate::Change),
-    ];
-    for (router, gate) in
-        parts.into_iter().flat_map(|(parts, gate)| parts.into_iter().map(move |part| (part, gate)))
+    for (router, is_guarded) in [(super::open(), false), (super::guarded(), true)]
+        .into_iter()
+        .flat_map(|(parts, guarded)| parts.into_iter().map(move |part| (part, guarded)))
     {
         let mut part = router.into_openapi();
         for (path, item) in &mut part.paths.paths {
-            for operation in operations(item) {
+            for (method, operation) in operations(item) {
+                let gate = if is_guarded { Gate::of(&method, path) } else { Gate::Open };
                 complete(path, operation, gate);
+                if is_guarded {
+                    guard_refuses(operation);
+                }
             }
         }
         document.merge(part);
@@ -117,9 +119,34 @@ pub fn document() -> OpenApi {
     document
 }
 
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operation)> {
     let PathItem { get, put, post, delete, patch, .. } = item;
-    [get, put, post, delete, patch].into_iter().flatten()
+    let all = [
+        (Method::GET, get),
+        (Method::PUT, put),
+        (Method::POST, post),
+        (Method::DELETE, delete),
+        (Method::PATCH, patch),
+    ];
+    all.into_iter().filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
+}
+
+impl Gate {
+    fn of(method: &Method, path: &str) -> Gate {
+        match (rights::needed(method, Some(path)), rights::only_reads(method)) {
+            (Role::None, _) => Gate::Open,
+            (_, true) => Gate::Read,
+            (_, false) => Gate::Change,
+        }
+    }
+}
+
+/// What the guard may say to every request, whatever it is for.
+fn guard_refuses(operation: &mut Operation) {
+    refuses(operation, 403, "the caller may not do this, or a page of another site has asked");
+    refuses(operation, 421, "the name in `Host` is none of ours: see HostNames in [Http]");
+    refuses(operation, 429, "too many wrong passwords: `Retry-After` says when to try again");
+    refuses(operation, 503, "too much is asked at once, or the change cannot be written down");
 }
 
 /// Adds what the checks in front of an operation ask for and answer.

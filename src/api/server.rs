@@ -22,7 +22,7 @@ use tokio::{
 use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt;
 
-use super::auth::Peer;
+use super::auth::{Encrypted, Peer};
 use crate::{
     connections::{Admitted, Connections},
     task::Stop,
@@ -134,14 +134,14 @@ async fn connection(
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(WRITE_LIMIT));
     let stream = Box::pin(stream);
-    let Some(tls) = tls else { return served.http(stream).await };
+    let Some(tls) = tls else { return served.http(stream, false).await };
     let handshake = tls.acceptor().await.accept(stream);
     let done = tokio::select! {
         done = tokio::time::timeout(HANDSHAKE_LIMIT, handshake) => done,
         () = stop.wait() => return,
     };
     if let Ok(Ok(stream)) = done {
-        served.http(stream).await;
+        served.http(stream, true).await;
     }
 }
 
@@ -159,7 +159,7 @@ fn without_trailing_slash(mut request: Request<Incoming>) -> Request<Incoming> {
 }
 
 impl Served {
-    async fn http<Stream>(self, stream: Stream)
+    async fn http<Stream>(self, stream: Stream, is_encrypted: bool)
     where
         Stream: AsyncRead + AsyncWrite + Unpin + 'static,
     {
@@ -167,6 +167,7 @@ impl Served {
         let marked = move |request: Request<Incoming>| {
             let mut request = without_trailing_slash(request);
             request.extensions_mut().insert(Peer(peer));
+            request.extensions_mut().insert(Encrypted(is_encrypted));
             request
         };
         let served = http1::Builder::new()

@@ -19,6 +19,7 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use crate::{
+    access::Access,
     api::{
         self, Api,
         server::{CannotListen, Server},
@@ -130,6 +131,7 @@ pub struct App {
     tls: Option<Arc<ServerTls>>,
     server: Option<Server>,
     links: links::Links,
+    access: Arc<Access>,
     trouble: Trouble,
     tasks: Tasks,
 }
@@ -214,6 +216,7 @@ impl App {
         let pool = Arc::new(pool.map_err(StartError::Thread)?);
         let orders = Orders::open(hub.clone(), pool.clone(), config.clone(), store.orders());
         let links = links::Links::build(&config, &hub, &store, &orders).await?;
+        let access = Access::open(&store, config.clone());
         Ok(App {
             path: started_with.path.clone(),
             started_with,
@@ -230,6 +233,7 @@ impl App {
             tls,
             server,
             links,
+            access,
             trouble: Trouble::default(),
             tasks: Tasks::default(),
         })
@@ -295,8 +299,11 @@ impl App {
                 self.pool.clone(),
                 self.config.clone(),
                 self.links.authority(),
+                self.access.clone(),
                 self.orders.clone(),
             );
+            let access = self.access.clone();
+            self.tasks.spawn("access", move |stop| access.run(stop));
             let router = api::router(api);
             self.tasks.spawn("http", move |stop| server.serve(router, stop));
         }
@@ -365,6 +372,7 @@ impl App {
         self.hub.handle(willing(&config));
         self.links.apply(&config);
         self.config.store(Arc::new(config));
+        self.access.configuration_changed();
     }
 
     /// Stops everything, in reverse order of starting. What was known is on disk afterwards.

@@ -41,7 +41,7 @@ pub use self::{
     dependencies::Dependency,
     endpoint::Endpoint,
     global::Global,
-    http::{Http, Role},
+    http::{Http, MAX_NAME, Role, TrustedProxy, User, check_hash, check_name},
     notifications::{
         Apprise, AppriseTarget, Email, EmailMode, HttpCallback, Notifications, QuietHours,
     },

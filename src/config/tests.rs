@@ -53,7 +53,8 @@ fn an_empty_file_gives_the_defaults() {
     assert_eq!((global.metrics_retention_days, global.status_history_days), (7, 30));
     assert_eq!((http.enabled, &*http.address, http.port), (true, "0.0.0.0", 4000));
     assert_eq!((http.gzip, http.allow_write_actions), (true, false));
-    assert_eq!(http.anonymous_role, Role::Operator);
+    assert_eq!((http.anonymous_role, &*http.users), (None, &[][..]));
+    assert_eq!(http.proxy, TrustedProxy::default());
     assert_eq!((push_server.enabled, push_server.port), (false, 4001));
     assert_eq!((push_server.ssl_enabled, push_server.max_waiting_clients), (true, 100));
     assert_eq!(push_client.addresses[0].to_string(), "127.0.0.1:4001");
@@ -92,15 +93,15 @@ fn names_match_in_any_capitals() {
 fn the_anonymous_role_follows_from_the_login() {
     let role =
         |text: &str| parse(&format!("[Http]\n{text}"), path()).unwrap().config.http.anonymous_role;
-    assert_eq!(role(""), Role::Operator);
-    assert_eq!(role("Login = \"a\"\nPassword = \"b\""), Role::None);
-    assert_eq!(role("Login = \"a\""), Role::None);
+    assert_eq!(role(""), None);
+    assert_eq!(role("Login = \"a\"\nPassword = \"b\""), None);
+    assert_eq!(role("Login = \"a\""), Some(Role::None));
     assert_eq!(
         role("Login = \"a\"\nPassword = \"b\"\nAnonymousRole = \"readonly\""),
-        Role::Readonly
+        Some(Role::Readonly)
     );
-    assert_eq!(role("AnonymousRole = \"None\""), Role::None);
-    assert_eq!(role("AnonymousRole = \"admin\""), Role::Readonly);
+    assert_eq!(role("AnonymousRole = \"None\""), Some(Role::None));
+    assert_eq!(role("AnonymousRole = \"admin\""), Some(Role::Readonly));
     assert_eq!(
         warnings("[Http]\nAnonymousRole = \"admin\""),
         [
@@ -108,6 +109,48 @@ fn the_anonymous_role_follows_from_the_login() {
           \"none\", \"readonly\" and \"operator\""
         ]
     );
+}
+
+#[test]
+fn users_and_trusted_proxies_are_read() {
+    let hash = "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHRzYWx0$\
+                vQ9E1nB6yO4yM0CC0mY2mBwW1J8gYkM8YkVJ0YvWn1o";
+    let user =
+        format!("[[Http.Users]]\nName = \"eve\"\nRole = \"operator\"\nPasswordHash = \"{hash}\"");
+    let http = good(&format!(
+        "[Http]\nHostNames = [\"Wigo.example.org\", \"*\"]\nTrustedProxies = [\"::1\", \"10.0.0.0/8\"]\n\
+         ProxyUserHeader = \"X-User\"\nProxyOperatorGroups = [\"ops\"]\n\
+         ProxyReadonlyGroups = \"staff\"\n{user}"
+    ))
+    .http;
+    assert_eq!((&*http.users[0].name, http.users[0].role), ("eve", Role::Operator));
+    assert!(!format!("{http:?}").contains(hash));
+    assert_eq!(http.host_names, ["wigo.example.org", "*"]);
+    let TrustedProxy { user_header, .. } = &http.proxy;
+    assert_eq!(user_header, "x-user");
+    for (address, trusted) in
+        [("::1", true), ("10.1.2.3", true), ("::ffff:10.1.2.3", true), ("11.0.0.1", false)]
+    {
+        assert_eq!(http.proxy.is_trusted(address.parse().unwrap()), trusted, "{address}");
+    }
+    let role = |groups: &[&str]| {
+        http.proxy.role_of(&groups.iter().map(|group| (*group).to_owned()).collect::<Vec<_>>())
+    };
+    assert_eq!(role(&["staff", "ops"]), Role::Operator);
+    assert_eq!((role(&["staff"]), role(&["Ops"])), (Role::Readonly, Role::None));
+
+    let twice = errors(&format!("{user}\n{user}"));
+    assert!(twice[0].contains("configured twice"), "{twice:?}");
+    for (from, to, said) in [
+        ("eve", "a b", "`Name` in [Http.Users] must be a name"),
+        ("operator", "none", "`Role` in [Http.Users] must be"),
+        ("argon2id", "argon2d", "it is not of Argon2id"),
+        (hash, "", "`PasswordHash` in [Http.Users] is missing"),
+    ] {
+        let found = errors(&user.replace(from, to));
+        assert!(found.iter().any(|error| error.contains(said)), "{said}: {found:?}");
+        assert!(!found.concat().contains("c29tZXNhbHRzYWx0"), "{found:?}");
+    }
 }
 
 #[test]

@@ -1,26 +1,20 @@
 //! The tables `client`, `join_token` and `revoked_client`: which push clients may connect, the tokens that
 //! admit them, and (`revoked`) who was revoked.
 //!
-//! Each call is a transaction of its own that is on the disk when it returns, also from another process
-//! such as `wigo token join`. So it does not go through the writer: who asks waits for the disk.
+//! Each call is a transaction of its own that is on the disk when it returns (see `direct.rs`), also from
+//! another process such as `wigo token join`.
 
 mod revoked;
 
-use std::{
-    path::{Path, PathBuf},
-    thread,
-    time::Duration,
-};
+use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 
 use super::{
     StoreError,
-    database::connect,
-    schema::{self, Found},
-    trouble::Trouble,
+    direct::{Direct, rows, time},
 };
 
 pub(super) use self::revoked::REVOKED_COLUMNS;
@@ -31,10 +25,6 @@ pub(super) const CLIENT_COLUMNS: &str = "uuid, key, name, since";
 /// In the order in which a [`Row`] is read.
 pub(super) const TOKEN_COLUMNS: &str = "hash, uses_left, expires, grp, host, created, used";
 
-/// Looks at a lock that others hold; one each millisecond, so that the pauses of a busy writer are met…
-const LOOK_AT_LOCK: Duration = Duration::from_millis(1);
-/// …and no more of them than this.
-const LOOKS_AT_LOCK: i32 = 5_000;
 /// The most clients that are read.
 const MAX_CLIENTS: usize = 100_000;
 /// The most tokens there can be, those included that are used up or expired and not removed yet.
@@ -89,38 +79,39 @@ pub enum TokenUse {
 /// others up to about five seconds.
 #[derive(Clone, Debug)]
 pub struct Admission {
-    path: PathBuf,
+    direct: Direct,
 }
 
 /// For the command line: the same in the database at `path`, which a running wigo may have open. It is
 /// neither made nor brought up to date.
 pub fn open_for_tokens(path: &Path) -> Result<Admission, StoreError> {
     let admission = Admission::at(path);
-    admission.connect()?;
+    admission.direct.connect()?;
     Ok(admission)
 }
 
 impl Admission {
     pub(super) fn at(path: &Path) -> Admission {
-        Admission { path: path.to_owned() }
+        Admission { direct: Direct::at(path) }
     }
 
     /// All clients.
     pub fn clients(&self) -> Result<Vec<Client>, StoreError> {
         let sql = format!("SELECT {CLIENT_COLUMNS} FROM client ORDER BY uuid LIMIT {MAX_CLIENTS}");
-        self.read("read the push clients from", |connection| rows(connection, &sql, read_client))
+        self.direct
+            .read("read the push clients from", |connection| rows(connection, &sql, read_client))
     }
 
     /// Lets a client connect, with this key and no other.
     pub fn bind_client(&self, uuid: Uuid, key: [u8; 32], name: &str) -> Result<(), StoreError> {
-        self.write("write the key of a push client to", |connection| {
+        self.direct.write("write the key of a push client to", |connection| {
             bind(connection, uuid, key, name)
         })
     }
 
     /// Forgets the key of a client. Returns whether there was one.
     pub fn unbind_client(&self, uuid: Uuid) -> Result<bool, StoreError> {
-        self.write("remove the key of a push client from", |connection| {
+        self.direct.write("remove the key of a push client from", |connection| {
             let sql = "DELETE FROM client WHERE uuid = ?1";
             Ok(connection.execute(sql, [uuid.as_bytes()])? > 0)
         })
@@ -137,7 +128,7 @@ impl Admission {
         host: Option<String>,
     ) -> Result<(), StoreError> {
         let now = Timestamp::now();
-        let minted = self.write("write a token to", |connection| {
+        let minted = self.direct.write("write a token to", |connection| {
             purge_tokens(connection, now)?;
             let sql = "INSERT INTO join_token (hash, uses_left, expires, grp, host, created) \
                        SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE (SELECT count(*) FROM join_token) < ?7";
@@ -149,7 +140,7 @@ impl Admission {
             format!(
                 "cannot write a token to the database `{}`: it holds {MAX_TOKENS} already; drop some \
                  or wait until they expire",
-                self.path.display()
+                self.direct.path().display()
             )
         };
         if minted { Ok(()) } else { Err(StoreError::Admission { problem: problem() }) }
@@ -163,7 +154,8 @@ impl Admission {
         group: &str,
         host: &str,
     ) -> Result<TokenUse, StoreError> {
-        self.read("read a token from", |connection| verdict(connection, hash, now, group, host))
+        self.direct
+            .read("read a token from", |connection| verdict(connection, hash, now, group, host))
     }
 
     /// Uses a token for a client of this group and host name, which may connect from then on, with this
@@ -177,7 +169,7 @@ impl Admission {
         uuid: Uuid,
         key: [u8; 32],
     ) -> Result<TokenUse, StoreError> {
-        self.write("use a token of", |connection| {
+        self.direct.write("use a token of", |connection| {
             let verdict = verdict(connection, hash, now, group, host)?;
             if verdict == TokenUse::Good {
                 let sql = "UPDATE join_token SET uses_left = uses_left - 1, used = ?2 \
@@ -191,7 +183,7 @@ impl Admission {
 
     /// Takes back what [`Admission::bind_by_token`] has changed.
     pub fn unbind_by_token(&self, hash: [u8; 32], uuid: Uuid) -> Result<(), StoreError> {
-        self.write("give a token back to", |connection| {
+        self.direct.write("give a token back to", |connection| {
             connection.execute("DELETE FROM client WHERE uuid = ?1", [uuid.as_bytes()])?;
             let sql = "UPDATE join_token SET uses_left = uses_left + 1 WHERE hash = ?1";
             connection.execute(sql, [hash]).map(drop)
@@ -201,81 +193,15 @@ impl Admission {
     /// All tokens, the newest first.
     pub fn tokens(&self) -> Result<Vec<Token>, StoreError> {
         let sql = format!("SELECT {TOKEN_COLUMNS} FROM join_token ORDER BY created DESC, hash");
-        self.read("read the tokens from", |connection| rows(connection, &sql, read_token))
+        self.direct.read("read the tokens from", |connection| rows(connection, &sql, read_token))
     }
 
     /// Makes a token unknown. Returns whether it was known.
     pub fn drop_token(&self, hash: [u8; 32]) -> Result<bool, StoreError> {
-        self.write("remove a token from", |connection| {
+        self.direct.write("remove a token from", |connection| {
             Ok(connection.execute("DELETE FROM join_token WHERE hash = ?1", [hash])? > 0)
         })
     }
-
-    pub(super) fn read<T>(
-        &self,
-        doing: &str,
-        question: impl FnOnce(&Connection) -> rusqlite::Result<T>,
-    ) -> Result<T, StoreError> {
-        let connection = self.connect()?;
-        question(&connection).map_err(|error| self.failed(doing, &error))
-    }
-
-    pub(super) fn write<T>(
-        &self,
-        doing: &str,
-        change: impl FnOnce(&Connection) -> rusqlite::Result<T>,
-    ) -> Result<T, StoreError> {
-        let mut connection = self.connect()?;
-        let run = || {
-            let transaction =
-                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let outcome = change(&transaction)?;
-            transaction.commit()?;
-            Ok(outcome)
-        };
-        run().map_err(|error| self.failed(doing, &error))
-    }
-
-    /// A connection for one call: they are rare, and the file may have been replaced since the last.
-    fn connect(&self) -> Result<Connection, StoreError> {
-        let unusable = |why: &str| StoreError::Admission {
-            problem: format!("cannot use the database `{}`: {why}", self.path.display()),
-        };
-        if matches!(self.path.try_exists(), Ok(false)) {
-            return Err(unusable("it is not there yet; start wigo, which makes it"));
-        }
-        let open = || {
-            let mut connection = connect(&self.path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-            connection.busy_handler(Some(wait_for_lock))?;
-            connection.pragma_update(None, "synchronous", "FULL")?;
-            Ok(connection)
-        };
-        let connection = open().map_err(|error| self.failed("open", &error))?;
-        match schema::examine(&connection, &self.path).map_err(|trouble| self.told(trouble))? {
-            Found::Ours(schema::VERSION) => Ok(connection),
-            _ => Err(unusable("it is of an earlier wigo; start wigo, which brings it up to date")),
-        }
-    }
-
-    fn failed(&self, doing: &str, error: &rusqlite::Error) -> StoreError {
-        self.told(Trouble::of(doing, &self.path, error))
-    }
-
-    fn told(&self, trouble: Trouble) -> StoreError {
-        let problem = match trouble {
-            Trouble::Passing { sentence, .. } => sentence,
-            Trouble::Damaged(why) => format!(
-                "the database `{}` is damaged ({why}); wigo sets it aside when it is started again",
-                self.path.display()
-            ),
-        };
-        StoreError::Admission { problem }
-    }
-}
-
-fn wait_for_lock(looks: i32) -> bool {
-    thread::sleep(LOOK_AT_LOCK);
-    looks < LOOKS_AT_LOCK
 }
 
 fn bind(connection: &Connection, uuid: Uuid, key: [u8; 32], name: &str) -> rusqlite::Result<()> {
@@ -335,25 +261,6 @@ fn matches(pattern: &str, name: &str) -> bool {
         }
     }
     left.ends_with(last)
-}
-
-/// The rows of a query; those that make no sense are left out.
-pub(super) fn rows<T>(
-    connection: &Connection,
-    sql: &str,
-    read: impl Fn(&Row<'_>) -> Option<T>,
-) -> rusqlite::Result<Vec<T>> {
-    let mut statement = connection.prepare(sql)?;
-    let mut rows = statement.query([])?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        found.extend(read(row));
-    }
-    Ok(found)
-}
-
-pub(super) fn time(row: &Row<'_>, column: usize) -> Option<Timestamp> {
-    Timestamp::from_millisecond(row.get(column).ok()?).ok()
 }
 
 fn read_client(row: &Row<'_>) -> Option<Client> {

@@ -5,14 +5,17 @@
 //! One thread writes ([`writer`]); whoever hands something in never waits for the disk. What cannot be
 //! written waits in bounded memory ([`queue`]) until it can, and what had to be dropped is counted.
 //! Queries have a connection of their own and a time limit ([`reader`]). What must be on the disk before
-//! anybody acts upon it is written at once by who asks ([`admission`]).
+//! anybody acts upon it is written at once by who asks ([`direct`]): [`admission`], [`access`], [`audit`].
 //!
 //! What is in the database: [`schema`]. How long: [`retention`]. What there is for a full disk:
 //! [`reserve`]. What happens to a damaged database: [`salvage`]. To that of an earlier Wigo:
 //! [`original`].
 
+mod access;
 mod admission;
+mod audit;
 mod database;
+mod direct;
 mod instances;
 mod journal;
 mod orders;
@@ -42,8 +45,15 @@ use crate::{
     tree::Known,
 };
 
+pub use access::{
+    AccessTables, AccessWatch, Accounts, ApiToken, MAX_API_TOKENS, MAX_SESSIONS,
+    MAX_SESSIONS_OF_USER, MAX_USERS, Session, User, UserChange, open_access,
+};
 pub use admission::{
     Admission, Client, MAX_REVOKED, MAX_TOKENS, Revoked, Token, TokenUse, open_for_tokens,
+};
+pub use audit::{
+    AUDIT_AGE, Audit, AuditQuery, AuditRow, MAX_AUDIT_PAGE, MAX_AUDIT_ROWS, open_audit,
 };
 pub use journal::{Indexes, LogQuery, Subject, Timeline};
 pub use orders::{OrderStore, StoredDisabled, StoredOrder};
@@ -255,7 +265,17 @@ impl Store {
 
     /// The orders to probes, and those that are switched off.
     pub fn orders(&self) -> OrderStore {
-        OrderStore(self.admission())
+        OrderStore::at(&self.handle.shared.path)
+    }
+
+    /// Who may use the API, besides those of the configuration.
+    pub fn access(&self) -> AccessTables {
+        AccessTables::at(&self.handle.shared.path)
+    }
+
+    /// Every change that somebody asked for.
+    pub fn audit(&self) -> Audit {
+        Audit::at(&self.handle.shared.path)
     }
 
     /// The groups, hosts and probes that the journal names. Blocks.

@@ -3,13 +3,15 @@
 //!
 //! As with who may push, each call is on the disk when it returns: an order counts as done only after that.
 
+use std::path::Path;
+
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 use uuid::Uuid;
 
 use super::{
-    Admission, StoreError,
-    admission::{rows, time},
+    StoreError,
+    direct::{Direct, rows, time},
 };
 use crate::tree::{Disabled, ProbeName};
 
@@ -58,9 +60,13 @@ pub struct StoredDisabled {
 
 /// Both tables. Every call blocks, for a lock of others up to about five seconds.
 #[derive(Clone, Debug)]
-pub struct OrderStore(pub(super) Admission);
+pub struct OrderStore(Direct);
 
 impl OrderStore {
+    pub(super) fn at(path: &Path) -> OrderStore {
+        OrderStore(Direct::at(path))
+    }
+
     /// All orders, the newest first.
     pub fn orders(&self) -> Result<Vec<StoredOrder>, StoreError> {
         let sql = format!(

@@ -10,7 +10,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::{
-    admission,
+    access, admission, audit,
     database::{beside, connect, highest_id},
     instances,
     journal::{self, Inserter},
@@ -95,6 +95,9 @@ pub(super) fn carry_over(broken: &Path, into: &mut Connection) -> Saved {
     }
     // Not how far the journals of others are known: entries may be missing, and are told again this way.
     for (table, columns) in [
+        ("user", access::USER_COLUMNS),
+        ("api_token", access::TOKEN_COLUMNS),
+        ("session", access::SESSION_COLUMNS),
         ("client", admission::CLIENT_COLUMNS),
         ("revoked_client", admission::REVOKED_COLUMNS),
         ("join_token", admission::TOKEN_COLUMNS),
@@ -102,6 +105,7 @@ pub(super) fn carry_over(broken: &Path, into: &mut Connection) -> Saved {
         ("disabled_probe", orders::DISABLED_COLUMNS),
         ("instance", instances::COLUMNS),
         ("last_result", results::COLUMNS),
+        ("audit", audit::COLUMNS),
     ] {
         let _ = copy_rows(&from, &transaction, table, columns);
     }

@@ -4,8 +4,11 @@ use jiff::Timestamp;
 use rusqlite::{Row, params};
 use uuid::Uuid;
 
-use super::{Admission, rows, time};
-use crate::store::StoreError;
+use super::Admission;
+use crate::store::{
+    StoreError,
+    direct::{rows, time},
+};
 
 /// In the order in which a [`Row`] is read.
 pub(in crate::store) const REVOKED_COLUMNS: &str = "uuid, key, at";
@@ -28,13 +31,14 @@ impl Admission {
         let sql = format!(
             "SELECT {REVOKED_COLUMNS} FROM revoked_client ORDER BY at DESC LIMIT {MAX_REVOKED}"
         );
-        self.read("read the revoked push clients from", |connection| rows(connection, &sql, read))
+        self.direct
+            .read("read the revoked push clients from", |connection| rows(connection, &sql, read))
     }
 
     /// Frees a client of its key and remembers that it was revoked.
     pub fn revoke_client(&self, revoked: &Revoked) -> Result<(), StoreError> {
         let Revoked { uuid, key, at } = revoked;
-        self.write("write a revoked push client to", |connection| {
+        self.direct.write("write a revoked push client to", |connection| {
             connection.execute("DELETE FROM client WHERE uuid = ?1", [uuid.as_bytes()])?;
             let sql = "INSERT OR REPLACE INTO revoked_client (uuid, key, at) VALUES (?1, ?2, ?3)";
             connection.execute(sql, params![uuid.as_bytes(), key, at.as_millisecond()])?;
@@ -46,7 +50,7 @@ impl Admission {
 
     /// Forgets that a client with this uuid, or with this key, was ever revoked.
     pub fn forgive_client(&self, uuid: Uuid, key: [u8; 32]) -> Result<(), StoreError> {
-        self.write("remove a revoked push client from", |connection| {
+        self.direct.write("remove a revoked push client from", |connection| {
             let sql = "DELETE FROM revoked_client WHERE uuid = ?1 OR key = ?2";
             connection.execute(sql, params![uuid.as_bytes(), key]).map(drop)
         })

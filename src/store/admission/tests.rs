@@ -1,4 +1,4 @@
-use std::{path::Path, sync::Barrier, thread};
+use std::{path::Path, sync::Barrier, thread, time::Duration};
 
 use rusqlite::Connection;
 use tempfile::TempDir;

@@ -1,0 +1,463 @@
+//! Users and tokens, as operators see and change them.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use axum::{
+    Extension,
+    body::Body,
+    extract::{RawQuery, State},
+    http::{HeaderMap, StatusCode},
+    response::Response,
+};
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    Api,
+    access::{Hidden, json_in, role_of},
+    audit::Audited,
+    hosts::query_pairs,
+    reply::{self, Segments},
+};
+use crate::{
+    access::{Caller, new_token, password, token_hash},
+    config::{MAX_NAME, Role, Secret, check_name},
+    duration,
+    store::{ApiToken, MAX_API_TOKENS, MAX_USERS, StoreError, UserChange},
+};
+
+type Shared = State<Arc<Api>>;
+/// Refusals are rare and large.
+type Answer<T> = Result<T, Box<Response>>;
+
+/// The longest life of a token that ends at all.
+const LONGEST_LIFE: Duration = Duration::from_secs(10 * 365 * 86_400);
+
+pub fn reads() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new().routes(routes!(tokens)).routes(routes!(users))
+}
+
+pub fn changes() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new()
+        .routes(routes!(create_token))
+        .routes(routes!(revoke_token))
+        .routes(routes!(add_user))
+        .routes(routes!(set_password))
+        .routes(routes!(set_role))
+        .routes(routes!(remove_user))
+}
+
+/// A token of a program. The secret itself is not known any more.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+#[schema(as = ApiToken)]
+struct TokenView {
+    id: i64,
+    name: String,
+    /// `readonly` or `operator`.
+    role: &'static str,
+    created_at: i64,
+    created_by: String,
+    /// 0: never.
+    expires_at: i64,
+    /// 0: it is not revoked.
+    revoked_at: i64,
+    /// 0: never.
+    last_used: i64,
+}
+
+impl TokenView {
+    fn new(token: &ApiToken) -> TokenView {
+        let seconds = |at: Option<Timestamp>| at.map_or(0, Timestamp::as_second);
+        TokenView {
+            id: token.id,
+            name: token.name.clone(),
+            role: token.role.word(),
+            created_at: token.created.as_second(),
+            created_by: token.creator.clone(),
+            expires_at: seconds(token.expires),
+            revoked_at: seconds(token.revoked),
+            last_used: seconds(token.used),
+        }
+    }
+}
+
+/// A new token, and the only time its secret is shown.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+struct NewToken {
+    token: TokenView,
+    secret: String,
+}
+
+/// The tokens of programs
+#[utoipa::path(
+    get, path = "/api/tokens", operation_id = "tokens", tag = "access",
+    responses((status = 200, description = "all, the newest first", body = Vec<TokenView>)),
+)]
+async fn tokens(State(api): Shared, headers: HeaderMap) -> Response {
+    let accounts = api.access.accounts();
+    let mut tokens: Vec<_> = accounts.tokens.values().map(TokenView::new).collect();
+    tokens.sort_by_key(|token| std::cmp::Reverse(token.id));
+    reply::json(&headers, &tokens)
+}
+
+/// Makes a token for a program
+///
+/// The secret is in this answer and nowhere else.
+#[utoipa::path(
+    post, path = "/api/tokens", operation_id = "create_token", tag = "access",
+    params(
+        ("name" = String, Query, description = "what it is for, at most 64 characters"),
+        ("role" = Option<String>, Query, description = "`readonly`, which it is if left out, or `operator`"),
+        ("for" = Option<String>, Query, description = "how long it is good, such as 30d; for ever if left out"),
+    ),
+    responses(
+        (status = 200, description = "the token and its secret", body = NewToken),
+        (status = 400, description = "a parameter is missing or cannot be understood", body = String),
+        (status = 409, description = "there are too many", body = String),
+        (status = 503, description = "it cannot be written down", body = String),
+    ),
+)]
+async fn create_token(
+    State(api): Shared,
+    Extension(caller): Extension<Caller>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let (name, role, life) = match wanted_token(query.as_deref().unwrap_or_default()) {
+        Ok(wanted) => wanted,
+        Err(why) => return reply::refuse(StatusCode::BAD_REQUEST, why),
+    };
+    let secret = new_token();
+    let hash = token_hash(secret.expose()).expect("it is one of ours");
+    let expires = life.map(|life| {
+        let life = SignedDuration::try_from(life).unwrap_or(SignedDuration::MAX);
+        Timestamp::now().saturating_add(life).unwrap_or(Timestamp::MAX)
+    });
+    let creator = caller.name;
+    let made =
+        api.access.change(move |tables| tables.add_token(hash, &name, role, &creator, expires));
+    match made.await {
+        Ok(Some(token)) => {
+            let token = TokenView::new(&token);
+            let audited = Audited {
+                action: Some("token.create"),
+                target: Some(format!("{} {}", token.id, token.name)),
+                after: serde_json::to_value(&token).ok(),
+                ..Audited::default()
+            };
+            let answer = NewToken { token, secret: secret.expose().to_owned() };
+            audited.with(reply::json(&HeaderMap::new(), &answer))
+        }
+        Ok(None) => {
+            let why = format!("there are {MAX_API_TOKENS} tokens already: revoke some and wait");
+            reply::refuse(StatusCode::CONFLICT, why)
+        }
+        Err(error) => not_written(&error),
+    }
+}
+
+fn wanted_token(query: &str) -> Result<(String, Role, Option<Duration>), String> {
+    let given: HashMap<String, String> =
+        query_pairs(query).filter(|(_, value)| !value.is_empty()).collect();
+    let name = given.get("name").ok_or("`name` is missing: say what the token is for")?;
+    check_token_name(name)?;
+    let role = given.get("role").map_or(Ok(Role::Readonly), |role| role_of(role))?;
+    let life = given.get("for").map(|life| duration::parse(life, LONGEST_LIFE));
+    let life = life.transpose().map_err(|allowed| format!("`for` must be {allowed}"))?;
+    Ok((name.clone(), role, life))
+}
+
+/// Whether a token can be called this.
+pub fn check_token_name(name: &str) -> Result<(), String> {
+    let is_short = name.chars().count() <= MAX_NAME;
+    match is_short && !name.trim().is_empty() && !name.chars().any(char::is_control) {
+        true => Ok(()),
+        false => Err(format!("`name` must be a text of at most {MAX_NAME} characters")),
+    }
+}
+
+/// Makes a token useless, at once
+#[utoipa::path(
+    post, path = "/api/tokens/{id}/revoke", operation_id = "revoke_token", tag = "access",
+    params(("id" = i64, Path, description = "the number of a token")),
+    responses(
+        (status = 200, description = "`OK`", body = String, content_type = "text/plain"),
+        (status = 404, description = "there is no such token", body = String),
+        (status = 503, description = "it cannot be written down", body = String),
+    ),
+)]
+async fn revoke_token(State(api): Shared, Segments(id): Segments<String>) -> Response {
+    let missing = || reply::refuse(StatusCode::NOT_FOUND, "there is no such token");
+    let Ok(id) = id.parse::<i64>() else { return missing() };
+    let view = || {
+        let accounts = api.access.accounts();
+        let token = accounts.tokens.values().find(|token| token.id == id)?;
+        serde_json::to_value(TokenView::new(token)).ok()
+    };
+    let before = view();
+    match api.access.change(move |tables| tables.revoke_token(id)).await {
+        Ok(true) => {
+            let (action, after) = (Some("token.revoke"), view());
+            Audited { action, before, after, ..Audited::default() }.with(reply::text("OK"))
+        }
+        Ok(false) => missing(),
+        Err(error) => not_written(&error),
+    }
+}
+
+/// Somebody who may log in.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+#[schema(as = User)]
+struct UserView {
+    name: String,
+    /// `readonly` or `operator`.
+    role: &'static str,
+    /// `configuration` or `database`.
+    source: &'static str,
+    /// 0: not known.
+    created_at: i64,
+    /// How often they are logged in now, with a browser.
+    sessions: usize,
+}
+
+/// Who may log in with a password
+#[utoipa::path(
+    get, path = "/api/users", operation_id = "users", tag = "access",
+    responses((status = 200, description = "all, by name", body = Vec<UserView>)),
+)]
+async fn users(State(api): Shared, headers: HeaderMap) -> Response {
+    reply::json(&headers, &all_users(&api))
+}
+
+fn all_users(api: &Api) -> Vec<UserView> {
+    let accounts = api.access.accounts();
+    let config = api.config.load_full();
+    let sessions = |name: &str| {
+        let open = accounts.sessions.values();
+        open.filter(|session| session.how == "password" && session.name == name).count()
+    };
+    let login = config.http.has_login().then_some((&config.http.login, Role::Operator));
+    let configured = config.http.users.iter().map(|user| (&user.name, user.role)).chain(login);
+    let configured = configured.map(|(name, role)| (name, role, "configuration", 0));
+    let stored = accounts.users.values().filter(|user| !api.access.is_configured(&user.name));
+    let stored = stored.map(|user| (&user.name, user.role, "database", user.created.as_second()));
+    let view = |(name, role, source, created_at): (&String, Role, _, _)| UserView {
+        name: name.clone(),
+        role: role.word(),
+        source,
+        created_at,
+        sessions: sessions(name),
+    };
+    let mut users: Vec<_> = configured.chain(stored).map(view).collect();
+    users.sort_by(|one, other| one.name.cmp(&other.name));
+    users
+}
+
+fn user_view(api: &Api, name: &str) -> Option<Value> {
+    let user = all_users(api).into_iter().find(|user| user.name == name)?;
+    Some(json!({"Name": user.name, "Role": user.role}))
+}
+
+/// A user to be added.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+struct NewUser {
+    name: String,
+    /// `readonly` or `operator`.
+    role: String,
+    #[schema(value_type = String, format = Password)]
+    password: Hidden,
+}
+
+/// A password to be set.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+struct NewPassword {
+    #[schema(value_type = String, format = Password)]
+    password: Hidden,
+}
+
+/// Adds a user
+#[utoipa::path(
+    post, path = "/api/users", operation_id = "add_user", tag = "access",
+    request_body = NewUser,
+    responses(
+        (status = 200, description = "the user", body = UserView),
+        (status = 400, description = "the body cannot be understood, or name, role or password cannot be taken", body = String),
+        (status = 409, description = "there is one of this name, or there are too many", body = String),
+        (status = 413, description = "the body is too large", body = String),
+        (status = 503, description = "it cannot be written down", body = String),
+    ),
+)]
+async fn add_user(State(api): Shared, body: Body) -> Response {
+    let NewUser { name, role, password: Hidden(password) } = match json_in(body).await {
+        Ok(user) => user,
+        Err(refusal) => return *refusal,
+    };
+    let audited = |after| Audited {
+        action: Some("user.add"),
+        target: Some(name.clone()),
+        after,
+        ..Audited::default()
+    };
+    match try_to_add(&api, name.clone(), &role, password).await {
+        Ok(()) => {
+            let user = all_users(&api).into_iter().find(|user| user.name == name);
+            audited(user_view(&api, &name)).with(reply::json(&HeaderMap::new(), &user))
+        }
+        Err(refusal) => audited(None).with(*refusal),
+    }
+}
+
+async fn try_to_add(api: &Api, name: String, role: &str, password: Secret) -> Answer<()> {
+    check_name(&name).map_err(|allowed| bad(format!("`Name` must be {allowed}")))?;
+    let role = role_of(role).map_err(|_| bad("`Role` must be `readonly` or `operator`"))?;
+    password::check(&password).map_err(|why| bad(why.to_string()))?;
+    let exists = |name: &str| conflict(format!("there is a user `{name}` already"));
+    if api.access.is_configured(&name) {
+        return Err(exists(&name));
+    }
+    let added = name.clone();
+    let change = api
+        .access
+        .change(move |tables| tables.add_user(&added, role, &password::hash(&password)))
+        .await;
+    match change.map_err(|error| Box::new(not_written(&error)))? {
+        UserChange::Done => Ok(()),
+        UserChange::Full => Err(conflict(format!("there are {MAX_USERS} users already"))),
+        UserChange::Exists | UserChange::Unknown => Err(exists(&name)),
+    }
+}
+
+/// Gives a user another password, and ends their sessions
+#[utoipa::path(
+    post, path = "/api/users/{name}/password", operation_id = "set_password", tag = "access",
+    params(("name" = String, Path, description = "the name of a user in the database")),
+    request_body = NewPassword,
+    responses(
+        (status = 200, description = "`OK`", body = String, content_type = "text/plain"),
+        (status = 400, description = "the body cannot be understood, or the password cannot be taken", body = String),
+        (status = 404, description = "there is no such user", body = String),
+        (status = 409, description = "the user is configured: change the configuration", body = String),
+        (status = 413, description = "the body is too large", body = String),
+        (status = 503, description = "it cannot be written down", body = String),
+    ),
+)]
+async fn set_password(
+    State(api): Shared,
+    Segments(name): Segments<String>,
+    body: Body,
+) -> Response {
+    let NewPassword { password: Hidden(password) } = match json_in(body).await {
+        Ok(password) => password,
+        Err(refusal) => return *refusal,
+    };
+    if let Err(why) = password::check(&password) {
+        return *bad(why.to_string());
+    }
+    change_user(&api, "user.password", name, move |tables, name| {
+        tables.set_password(name, &password::hash(&password))
+    })
+    .await
+}
+
+/// Gives a user another role, and ends their sessions
+#[utoipa::path(
+    post, path = "/api/users/{name}/role", operation_id = "set_role", tag = "access",
+    params(
+        ("name" = String, Path, description = "the name of a user in the database"),
+        ("role" = String, Query, description = "`readonly` or `operator`"),
+    ),
+    responses(
+        (status = 200, description = "`OK`", body = String, content_type = "text/plain"),
+        (status = 400, description = "there is no such role", body = String),
+        (status = 404, description = "there is no such user", body = String),
+        (status = 409, description = "the user is configured: change the configuration", body = String),
+        (status = 503, description = "it cannot be written down", body = String),
+    ),
+)]
+async fn set_role(
+    State(api): Shared,
+    Segments(name): Segments<String>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let role = query_pairs(query.as_deref().unwrap_or_default()).find(|(name, _)| name == "role");
+    let role = match role_of(&role.map(|(_, role)| role).unwrap_or_default()) {
+        Ok(role) => role,
+        Err(why) => return *bad(why),
+    };
+    change_user(&api, "user.role", name, move |tables, name| tables.set_role(name, role)).await
+}
+
+/// Removes a user, and ends their sessions
+#[utoipa::path(
+    post, path = "/api/users/{name}/remove", operation_id = "remove_user", tag = "access",
+    params(("name" = String, Path, description = "the name of a user in the database")),
+    responses(
+        (status = 200, description = "`OK`", body = String, content_type = "text/plain"),
+        (status = 404, description = "there is no such user", body = String),
+        (status = 409, description = "the user is configured, or the last one, without whom everybody could do everything", body = String),
+        (status = 503, description = "it cannot be written down", body = String),
+    ),
+)]
+async fn remove_user(State(api): Shared, Segments(name): Segments<String>) -> Response {
+    let access = &api.access;
+    let config = api.config.load_full();
+    let is_last = access.accounts().users.keys().all(|user| *user == name)
+        && !config.http.has_login()
+        && config.http.users.is_empty()
+        && access.provider().is_none();
+    if is_last && config.http.anonymous_role.is_none() {
+        let why = "this is the last user, without whom everybody could do everything: set \
+                   AnonymousRole in [Http] first";
+        let known = access.accounts().users.contains_key(&name);
+        return if known { *conflict(why) } else { unknown(&name) };
+    }
+    change_user(&api, "user.remove", name, |tables, name| tables.remove_user(name)).await
+}
+
+async fn change_user(
+    api: &Api,
+    action: &'static str,
+    name: String,
+    change: impl FnOnce(&crate::store::AccessTables, &str) -> Result<UserChange, StoreError>
+    + Send
+    + 'static,
+) -> Response {
+    if api.access.is_configured(&name) {
+        let why =
+            format!("the user `{name}` is configured: change [[Http.Users]] or [Http] instead");
+        return *conflict(why);
+    }
+    let before = user_view(api, &name);
+    let changed = name.clone();
+    match api.access.change(move |tables| change(tables, &changed)).await {
+        Ok(UserChange::Done) => {
+            let (action, after) = (Some(action), user_view(api, &name));
+            Audited { action, before, after, ..Audited::default() }.with(reply::text("OK"))
+        }
+        Ok(_) => unknown(&name),
+        Err(error) => not_written(&error),
+    }
+}
+
+fn unknown(name: &str) -> Response {
+    reply::refuse(StatusCode::NOT_FOUND, format!("there is no user `{name}` in the database"))
+}
+
+fn bad(why: impl AsRef<str>) -> Box<Response> {
+    Box::new(reply::refuse(StatusCode::BAD_REQUEST, why))
+}
+
+fn conflict(why: impl AsRef<str>) -> Box<Response> {
+    Box::new(reply::refuse(StatusCode::CONFLICT, why))
+}
+
+fn not_written(error: &StoreError) -> Response {
+    reply::refuse(StatusCode::SERVICE_UNAVAILABLE, format!("nothing was changed: {error}"))
+}
