@@ -188,6 +188,11 @@ async function handle(request: IncomingMessage, response: ServerResponse): Promi
         const since = Number(query.get('since') ?? until - 86_400);
         return json(fleet.timeline(host, query.get('probe') ?? '', since, until));
       }
+      if (parts.at(-1) === 'logs') {
+        const probe = parts[2] === 'probes' ? parts[3] : undefined;
+        const own = fleet.log.filter((entry) => entry.Host === host.row.Name);
+        return json(own.filter((entry) => !probe || entry.Probe === probe).slice(0, 10));
+      }
       if (parts[2] === 'schedule') return json(schedule(host));
       if (parts[2] === 'probes' && parts[3]) {
         if (!host.probes.has(parts[3])) return json(`Probe ${parts[3]} not found`, 404);

@@ -43,9 +43,21 @@ function shapeOfList(list: unknown[]): DetailShape {
   if (list.length > MOST_ROWS) return { kind: 'raw' };
   if (list.every(isScalar)) return { kind: 'list', items: list };
   if (!list.every(isRecord)) return { kind: 'raw' };
-  const columns = [...new Set(list.flatMap((row) => Object.keys(row)))];
+  const flat = list.map(flatten);
+  const columns = [...new Set(flat.flatMap((row) => Object.keys(row)))];
   if (columns.length > MOST_COLUMNS) return { kind: 'raw' };
-  if (!list.every((row) => Object.values(row).every(isScalar))) return { kind: 'raw' };
-  const rows = list.map((row) => columns.map((column) => (row[column] ?? null) as Scalar));
+  if (!flat.every((row) => Object.values(row).every(isScalar))) return { kind: 'raw' };
+  const rows = flat.map((row) => columns.map((column) => (row[column] ?? null) as Scalar));
   return { kind: 'table', columns, rows };
+}
+
+/** Objects within a row become columns: `{Tags: {disk: "sda"}}` is `Tags.disk`. One level deep. */
+function flatten(row: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(row).flatMap(([name, value]): [string, unknown][] =>
+      isRecord(value)
+        ? Object.entries(value).map(([inner, one]) => [`${name}.${inner}`, one])
+        : [[name, value]],
+    ),
+  );
 }

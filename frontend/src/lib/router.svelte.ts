@@ -96,6 +96,8 @@ export function followLinks(root: HTMLElement | Document): () => void {
     const url = new URL(link.href, location.href);
     if (url.origin !== location.origin || /^\/(api|metrics|healthz)(\/|$)/.test(url.pathname))
       return;
+    // A place on this page is the browser's to find.
+    if (url.hash && url.pathname + url.search === location.pathname + location.search) return;
     mouse.preventDefault();
     if (url.href !== location.href) router.go(url.pathname + url.search + url.hash);
   };

@@ -3,6 +3,7 @@ import { get, onUnauthorized } from './api';
 import { time } from './clock.svelte';
 import { Live, type LiveState } from './live';
 import { router } from './router.svelte';
+import { toast } from './toast.svelte';
 import type { Counts, LiveEvents, Summary, Whoami } from './types';
 
 let who = $state.raw<Whoami | null>(null);
@@ -93,9 +94,11 @@ export function startSession(): void {
   live.always({
     hello: (hello) => {
       time.set(hello.Now);
-      if (who && (who.Role !== hello.Caller.Role || who.Name !== hello.Caller.Name))
-        void session.identify().catch(() => {});
-      // A new version may bring other pages: they come with the next load.
+      if (who && who.Role !== hello.Caller.Role) void session.identify().catch(() => {});
+      if (version && version !== hello.Version)
+        toast.trouble(
+          `The server runs version ${hello.Version} now. Load this page again for its pages.`,
+        );
       version = hello.Version;
     },
     counts: takeCounts,

@@ -115,7 +115,9 @@ export interface Share {
 export function shares(of: readonly Stretch[]): Share[] {
   const sums = new Map<string, Share>();
   let total = 0;
-  for (const { from, to, level, unwatched } of of) {
+  for (const { from, to, level: found, unwatched } of of) {
+    // Why nobody watched matters little for how long that was, unless the host was down.
+    const level = unwatched && found !== 'down' ? 'unknown' : found;
     const key = `${level} ${unwatched}`;
     const sum = sums.get(key) ?? { level, unwatched, seconds: 0, share: 0 };
     sum.seconds += to - from;

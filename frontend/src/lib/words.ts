@@ -7,7 +7,8 @@ export interface Situation {
   minor: string[];
 }
 
-const many = (count: number, one: string, more: string) =>
+/** `1 host`, `2,300 hosts`. */
+export const many = (count: number, one: string, more: string) =>
   `${count.toLocaleString()} ${count === 1 ? one : more}`;
 
 export function situation(hosts: Counts, probes: Counts): Situation {

@@ -1,12 +1,12 @@
 /**
- * Pictures of pages, to look at: `node dev/shots.ts http://127.0.0.1:4173 OUT overview=/ host=/hosts/control`.
+ * Pictures of pages, to look at: `node dev/shots.mjs http://127.0.0.1:4173 OUT overview=/ host=/hosts/control`.
  * Each in 1440 and 390 pixels, light and dark; what the browser complains about is printed.
  */
 import { chromium } from 'playwright-core';
 
 const [base = '', out = 'shots', ...pages] = process.argv.slice(2);
 const widths = (process.env.WIDTHS ?? '1440,390').split(',').map(Number);
-const themes = (process.env.THEMES ?? 'light,dark').split(',') as ('light' | 'dark')[];
+const themes = (process.env.THEMES ?? 'light,dark').split(',');
 
 const browser = await chromium.launch({
   executablePath: '/usr/bin/chromium',
