@@ -345,7 +345,9 @@ for (const host of hosts.values()) {
     }
   }
 }
-log.push(...entries.sort((a, b) => b.Timestamp - a.Timestamp));
+entries.sort((a, b) => b.Timestamp - a.Timestamp);
+// The newest was learned of last.
+log.push(...entries.map((entry, n) => ({ ...entry, Id: lastId - n })));
 
 /** A history that ends as it is now, with a time in which nobody watched. */
 export function timeline(host: Host, probe: string, since: number, until: number): Timeline {

@@ -26,8 +26,6 @@ export interface PageDefinition {
     /** A number that wants attention. */
     badge?: (counts: LiveEvents['counts']) => number;
   };
-  /** The page of the navigation that this one belongs to, where its path does not say. */
-  under?: string;
   /** Fills the screen, without navigation. */
   bare?: boolean;
 }
@@ -36,7 +34,7 @@ const page = (
   path: string,
   title: string,
   load: () => Promise<unknown>,
-  rest: Pick<PageDefinition, 'nav' | 'under' | 'bare'> = {},
+  rest: Pick<PageDefinition, 'nav' | 'bare'> = {},
 ): PageDefinition => ({ path, title, load: load as PageDefinition['load'], ...rest });
 
 // prettier-ignore
@@ -48,8 +46,8 @@ export const pages: PageDefinition[] = [
   page('/hosts/:host/probes/:probe', 'Probe', () => import('./probe/Probe.svelte')),
   page('/wall', 'Wall', () => import('./wall/Wall.svelte'), { bare: true, nav: { section: 'watch', icon: 'wall', key: 'w' } }),
   page('/logs', 'Logs', () => import('./logs/Logs.svelte'), { nav: { section: 'watch', icon: 'logs', key: 'l' } }),
-  page('/disabled', 'Disabled', () => import('./disabled/Disabled.svelte'), { nav: { section: 'manage', icon: 'disabled', key: 'd', badge: (counts) => counts.OrdersWaiting } }),
-  page('/orders', 'Orders', () => import('./disabled/Orders.svelte'), { under: '/disabled' }),
+  page('/disabled', 'Disabled', () => import('./disabled/Disabled.svelte'), { nav: { section: 'manage', icon: 'disabled', key: 'd' } }),
+  page('/orders', 'Orders', () => import('./disabled/Orders.svelte'), { nav: { section: 'manage', icon: 'clock', key: 'r', badge: (counts) => counts.OrdersWaiting } }),
   page('/authority', 'Authority', () => import('./authority/Authority.svelte'), { nav: { section: 'manage', icon: 'authority', key: 'a', badge: (counts) => counts.Waiting } }),
   page('/access', 'Access', () => import('./access/Access.svelte'), { nav: { section: 'manage', icon: 'access', key: 't', operator: true } }),
   page('/audit', 'Audit', () => import('./audit/Audit.svelte'), { nav: { section: 'manage', icon: 'audit', key: 'u', operator: true } }),

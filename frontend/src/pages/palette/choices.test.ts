@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { foundChoices, pageChoices, step } from './choices';
+import { foundChoices, logChoices, pageChoices, step } from './choices';
 
 const targets = [
   { path: '/', title: 'Overview', keys: 'g o' },
@@ -12,16 +12,13 @@ describe('the palette', () => {
     expect(pageChoices(targets, ' ')).toHaveLength(3);
   });
 
-  it('puts what begins with the text first', () => {
-    expect(pageChoices(targets, 'o').map((choice) => choice.title)).toEqual([
-      'Overview',
-      'Logs',
-      'About',
-    ]);
+  it('offers the pages that begin with the text', () => {
+    expect(pageChoices(targets, 'O').map((choice) => choice.title)).toEqual(['Overview']);
     expect(pageChoices(targets, 'lo').map((choice) => choice.href)).toEqual(['/logs']);
+    expect(pageChoices(targets, 'x')).toEqual([]);
   });
 
-  it('encodes names into addresses, and ends with the log', () => {
+  it('encodes names into addresses', () => {
     const empty = { Hosts: [], Groups: [] };
     const probe = {
       Host: 'a b',
@@ -35,11 +32,12 @@ describe('the palette', () => {
       Interval: 60,
       Stale: false,
     };
-    const [found, log] = foundChoices({ ...empty, Probes: [probe] }, '<i>');
+    const [found] = foundChoices({ ...empty, Probes: [probe] });
+    const [log] = logChoices('<i>');
     expect(found?.href).toBe('/hosts/a%20b/probes/%3Ci%3E%2F%3F');
     expect(found?.level).toBe('crit');
     expect(log?.href).toBe('/logs?q=%3Ci%3E');
-    expect(foundChoices({ ...empty, Probes: [] }, '')).toEqual([]);
+    expect(logChoices(' ')).toEqual([]);
   });
 
   it('goes round at the ends', () => {

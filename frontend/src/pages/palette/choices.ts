@@ -22,16 +22,11 @@ export interface Target {
   keys: string;
 }
 
-/** Pages whose title has the text in it, those that begin with it first; all of them for no text. */
+/** Pages whose title begins with the text; all of them for no text. */
 export function pageChoices(targets: readonly Target[], typed: string): Choice[] {
   const q = typed.trim().toLowerCase();
-  const rank = (title: string) => {
-    const at = title.toLowerCase().indexOf(q);
-    return at < 0 ? 2 : at === 0 ? 0 : 1;
-  };
   return targets
-    .filter((target) => rank(target.title) < 2)
-    .sort((a, b) => rank(a.title) - rank(b.title))
+    .filter((target) => target.title.toLowerCase().startsWith(q))
     .map(({ path, title, keys }) => ({
       section: 'Pages',
       href: path,
@@ -41,8 +36,8 @@ export function pageChoices(targets: readonly Target[], typed: string): Choice[]
     }));
 }
 
-/** What the server found, as it sorted it, and the log as the last resort. */
-export function foundChoices(found: SearchResult, typed: string): Choice[] {
+/** What the server found, as it sorted it. */
+export function foundChoices(found: SearchResult): Choice[] {
   const hosts = found.Hosts.map<Choice>((host) => ({
     section: 'Hosts',
     href: links.host(host.Key),
@@ -64,11 +59,13 @@ export function foundChoices(found: SearchResult, typed: string): Choice[] {
     beside: '',
     level: levelOf(group.Status),
   }));
+  return [...hosts, ...probes, ...groups];
+}
+
+/** The log as the last resort. */
+export function logChoices(typed: string): Choice[] {
   const q = typed.trim();
-  const log: Choice[] = q
-    ? [{ section: 'Log', href: links.logs({ q }), title: q, beside: 'in the log' }]
-    : [];
-  return [...hosts, ...probes, ...groups, ...log];
+  return q ? [{ section: 'Log', href: links.logs({ q }), title: q, beside: 'in the log' }] : [];
 }
 
 /** The next choice in a direction; it goes round at the ends. */
