@@ -42,6 +42,11 @@ impl Connections {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.counts().total
+    }
+
     /// Counts a connection in; `None` when there are too many.
     pub fn admit(&self, address: IpAddr) -> Option<Admitted> {
         let address = caller(address);

@@ -9,8 +9,10 @@ mod credentials;
 mod host_name;
 mod housekeeping;
 mod key;
+pub mod oidc;
 pub mod password;
 mod proxy;
+mod sign_in;
 mod throttle;
 
 use std::{
@@ -30,6 +32,7 @@ pub use self::{
     key::token as new_token,
     key::token_hash,
     proxy::{Origin, origin},
+    sign_in::SignIn,
 };
 use self::{password::Verifier, throttle::Throttle};
 use crate::{

@@ -8,12 +8,15 @@ use axum::{
     response::Response,
 };
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::{
+    IntoParams, ToSchema,
+    openapi::path::{Parameter, ParameterIn},
+};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     Api,
-    openapi::Refusal,
+    openapi::{self, Refusal},
     reply::{self, Segments},
     subtree, views,
 };
@@ -67,10 +70,20 @@ pub async fn status(State(api): Shared, headers: HeaderMap) -> Response {
     reply::json(&headers, &status)
 }
 
+/// The parameters of `GET /api/hosts`.
+struct HostsParams;
+
+impl IntoParams for HostsParams {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let meaning = "only hosts with all of these labels; `group` is one of them";
+        vec![openapi::query("labels", openapi::labels(), meaning)]
+    }
+}
+
 /// The names of all hosts
 #[utoipa::path(
     get, path = "/api/hosts", operation_id = "hosts", tag = "tree",
-    params(("labels" = Option<String>, Query, description = "only those with all of these labels: `key=value,key=value`; `group` is one of them")),
+    params(HostsParams),
     responses((status = 200, description = "their names", body = Vec<String>), (status = 400, description = "what is no label, or a key twice", body = Refusal)),
 )]
 pub async fn hosts(State(api): Shared, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {

@@ -10,15 +10,15 @@ use axum::{
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use utoipa::{
-    IntoParams, PartialSchema, ToSchema,
-    openapi::path::{Parameter, ParameterBuilder, ParameterIn},
+    IntoParams, ToSchema,
+    openapi::path::{Parameter, ParameterIn},
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     Api,
     hosts::{query_pairs, unknown_host, unknown_probe},
-    openapi::Refusal,
+    openapi::{Refusal, number, query, text, time},
     reply::{self, Segments},
     views,
 };
@@ -266,7 +266,7 @@ struct Change {
 /// Which status a host, or one probe of it, had when
 #[utoipa::path(
     get, path = "/api/hosts/{host}/timeline", operation_id = "timeline", tag = "journal",
-    params(("host" = String, Path, description = "a host by its name or its uuid"), ("probe" = Option<String>, Query, description = "only this probe"), ("since" = Option<String>, Query, description = "Unix seconds or 2025-03-04T09:15:02Z; a day before the end if not given"), ("until" = Option<String>, Query, description = "Unix seconds or 2025-03-04T09:15:02Z; now if not given")),
+    params(("host" = String, Path, description = "a host by its name or its uuid"), TimelineParams),
     responses((status = 200, description = "the changes, the oldest first", body = Timeline), (status = 404, description = "there is no such host", body = Refusal)),
 )]
 pub async fn timeline(
@@ -354,24 +354,29 @@ struct LogParams;
 
 impl IntoParams for LogParams {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let text = Option::<String>::schema;
-        let number = Option::<u64>::schema;
-        let time = "Unix seconds or 2025-03-04T09:15:02Z";
-        let parameters = [
-            ("hostname", text(), "only of this host"),
-            ("group", text(), "only of this group"),
-            ("probe", text(), "only of probes of this name"),
-            ("since", text(), time),
-            ("until", text(), time),
-            ("after", number(), "only entries with a greater id"),
-            ("limit", number(), "how many, 100 if not given, 10,000 at most"),
-            ("offset", number(), "how many of the newest are left out"),
-        ];
-        let parameter = |(name, schema, meaning)| {
-            let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Query);
-            parameter.description(Some(meaning)).schema(Some(schema)).build()
-        };
-        parameters.map(parameter).into()
+        vec![
+            query("hostname", text(), "only of this host"),
+            query("group", text(), "only of this group"),
+            query("probe", text(), "only of probes of this name"),
+            query("since", time(), "not before this time"),
+            query("until", time(), "not after this time"),
+            query("after", number(), "only entries with a greater id"),
+            query("limit", number(), "how many, 100 if not given, 10,000 at most"),
+            query("offset", number(), "how many of the newest are left out"),
+        ]
+    }
+}
+
+/// The parameters of a timeline.
+struct TimelineParams;
+
+impl IntoParams for TimelineParams {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![
+            query("probe", text(), "only this probe"),
+            query("since", time(), "a day before the end if not given"),
+            query("until", time(), "now if not given"),
+        ]
     }
 }
 

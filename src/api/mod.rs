@@ -1,5 +1,6 @@
 //! The HTTP API: routes as a table of contents, handlers that translate, views that are the JSON we promise.
 
+mod about;
 mod access;
 mod accounts;
 mod audit;
@@ -9,6 +10,8 @@ mod fragments;
 mod gzip;
 mod hosts;
 mod journal;
+pub mod live;
+mod oidc;
 pub mod openapi;
 mod page;
 mod reply;
@@ -19,7 +22,7 @@ mod subtree;
 mod summary;
 pub mod views;
 
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc};
 
 use arc_swap::ArcSwap;
 use axum::{
@@ -38,6 +41,8 @@ use tower_http::{
 };
 
 use fragments::Fragments;
+use jiff::Timestamp;
+use live::Live;
 #[cfg(test)]
 pub use subtree::whole_text;
 use summary::Fleets;
@@ -45,12 +50,13 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 use crate::{
-    access::Access,
+    access::{Access, oidc::Oidc},
     config::Config,
+    connections::Connections,
     hub::Hub,
     orders::Orders,
     probe::pool::Pool,
-    push::Authority,
+    push::{Authority, client::Clients},
     store::Store,
     tree::{Instance, View},
 };
@@ -58,17 +64,31 @@ use crate::{
 /// Answers smaller than this are not worth compressing, in bytes.
 const COMPRESS_FROM: u64 = 860;
 
-/// What the handlers work with.
-pub struct Api {
+/// What the API shows and changes.
+pub struct Parts {
     pub hub: Arc<Hub>,
     pub store: Store,
     pub pool: Arc<Pool>,
     pub config: Arc<ArcSwap<Config>>,
     /// Who may push; `None` where push clients are not taken.
     pub authority: Option<Arc<Authority>>,
+    /// The push clients of this instance.
+    pub masters: Arc<Clients>,
     /// Who may use this API.
     pub access: Arc<Access>,
+    /// Signing in at a provider; `None` where that is not configured.
+    pub oidc: Option<Arc<Oidc>>,
     pub orders: Arc<Orders>,
+    /// Streams of events.
+    pub live: Arc<Live>,
+    /// Of the server that this API is behind.
+    pub connections: Connections,
+    pub started: Timestamp,
+}
+
+/// What the handlers work with.
+pub struct Api {
+    parts: Parts,
     /// What was rendered of each instance.
     fragments: Arc<Fragments>,
     /// The tree in short.
@@ -77,29 +97,22 @@ pub struct Api {
     process: u64,
 }
 
+impl Deref for Api {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.parts
+    }
+}
+
 impl Api {
     /// The API of one agent.
-    pub fn new(
-        hub: Arc<Hub>,
-        store: Store,
-        pool: Arc<Pool>,
-        config: Arc<ArcSwap<Config>>,
-        authority: Option<Arc<Authority>>,
-        access: Arc<Access>,
-        orders: Arc<Orders>,
-    ) -> Arc<Api> {
-        let (fragments, fleets) = (Arc::new(Fragments::new()), Fleets::default());
+    pub fn new(parts: Parts) -> Arc<Api> {
         let process = Uuid::new_v4().as_u64_pair().1;
         Arc::new(Api {
-            hub,
-            store,
-            pool,
-            config,
-            authority,
-            access,
-            orders,
-            fragments,
-            fleets,
+            parts,
+            fragments: Arc::new(Fragments::new()),
+            fleets: Fleets::default(),
             process,
         })
     }
@@ -130,7 +143,7 @@ type Routes = OpenApiRouter<Arc<Api>>;
 
 /// What everybody may ask, whoever they are.
 fn open() -> Vec<Routes> {
-    vec![Routes::new().routes(routes!(healthz)), openapi::open()]
+    vec![Routes::new().routes(routes!(healthz)), openapi::open(), oidc::open()]
 }
 
 /// What is asked of those who may; [`rights`] says who that is.
@@ -139,6 +152,8 @@ fn guarded() -> Vec<Routes> {
         hosts::reads(),
         hosts::changes(),
         summary::reads(),
+        live::reads(),
+        about::reads(),
         journal::reads(),
         schedule::reads(),
         authority::reads(),
@@ -212,4 +227,24 @@ async fn headers(request: Request, next: Next) -> Response {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use utoipa_axum::router::OpenApiRouter;
+
+    use super::*;
+
+    #[test]
+    fn what_is_described_can_be_written_down() {
+        let mut described =
+            OpenApiRouter::new().merge(summary::reads()).merge(live::reads()).merge(about::reads());
+        let text = described.to_openapi().to_json().unwrap();
+        for path in ["/api/summary/hosts/{host}", "/api/events", "/api/about", "/api/search"] {
+            assert!(text.contains(&format!("\"{path}\"")), "{path}");
+        }
+        for schema in ["HostRow", "ProblemRow", "Counts", "About"] {
+            assert!(text.contains(&format!("\"{schema}\":{{")), "{schema}: {text}");
+        }
+    }
 }

@@ -16,7 +16,7 @@ use utoipa::{
         ResponseBuilder, Schema, SecurityRequirement, Tag,
         content::ContentBuilder,
         path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem},
-        schema::{AdditionalProperties, Type},
+        schema::{AdditionalProperties, AnyOfBuilder, KnownFormat, SchemaFormat, Type},
         security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
         tag::TagBuilder,
     },
@@ -68,7 +68,7 @@ async fn json(headers: HeaderMap) -> Response {
 #[utoipa::path(
     get, path = "/api/openapi.yaml", operation_id = "openapi_yaml", tag = "about",
     responses((
-        status = 200, description = "the description", body = String, content_type = "application/yaml"
+        status = 200, description = "the description", body = Object, content_type = "application/yaml"
     )),
 )]
 async fn yaml(headers: HeaderMap) -> Response {
@@ -171,13 +171,22 @@ fn complete(path: &str, operation: &mut Operation, gate: Gate) {
     if gate == Gate::Change {
         operation.parameters.get_or_insert_default().push(RefOr::T(request_header()));
     }
-    let is_document = |response: &RefOr<utoipa::openapi::Response>| matches!(response, RefOr::T(response) if !response.content.contains_key("text/event-stream"));
-    if gate != Gate::Change && operation.responses.responses.get("200").is_some_and(is_document) {
+    let has_tag = |response: &RefOr<utoipa::openapi::Response>| match response {
+        RefOr::T(response) => ["application/json", "application/yaml"]
+            .iter()
+            .any(|kind| response.content.contains_key(*kind)),
+        RefOr::Ref(_) => false,
+    };
+    if gate != Gate::Change && operation.responses.responses.get("200").is_some_and(has_tag) {
         let same = ResponseBuilder::new().description("what `If-None-Match` names is still true");
         operation.responses.responses.entry("304".into()).or_insert(same.build().into());
     }
 }
 
+/// `key=value,key=value`, no key twice.
+const LABELS: &str = r"^(?!(.*,)?([^=,]+)=.*,\2=)[^=,]+=[^,]*(,[^=,]+=[^,]*)*$";
+/// The last Unix second that is understood: the end of the year 9999, west of Greenwich.
+const LAST_SECOND: i64 = 253_402_207_200;
 const NO_SCOPES: [&str; 0] = [];
 
 /// Adds a refusal, unless the operation has its own word for it.
@@ -256,6 +265,37 @@ pub fn map_of(value: impl Into<RefOr<Schema>>) -> ObjectBuilder {
     ObjectBuilder::new()
         .schema_type(Type::Object)
         .additional_properties(Some(AdditionalProperties::RefOr(value.into())))
+}
+
+/// A parameter that may be left out. `impl IntoParams` puts those together that derives cannot describe.
+pub fn query(name: &str, schema: impl Into<RefOr<Schema>>, meaning: &str) -> Parameter {
+    let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Query);
+    parameter.description(Some(meaning)).schema(Some(schema)).build()
+}
+
+/// A text as a parameter.
+pub fn text() -> RefOr<Schema> {
+    String::schema()
+}
+
+/// A number of 0 and more as a parameter.
+pub fn number() -> RefOr<Schema> {
+    u64::schema()
+}
+
+/// A moment as a parameter: Unix seconds, or as people write it.
+pub fn time() -> Schema {
+    let seconds =
+        ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).maximum(Some(LAST_SECOND));
+    let text = ObjectBuilder::new().schema_type(Type::String).examples(["2025-03-04T09:15:02Z"]);
+    let text = text.format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)));
+    AnyOfBuilder::new().item(seconds).item(text).into()
+}
+
+/// Labels that hosts must have, as a parameter.
+pub fn labels() -> Schema {
+    let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some(LABELS));
+    text.examples(["env=prod,role=db"]).into()
 }
 
 #[cfg(test)]

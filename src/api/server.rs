@@ -42,7 +42,7 @@ const MAX_BUFFER: usize = 32 << 10;
 /// Pause after a failed accept: the first, and the longest.
 const ACCEPT_PAUSE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 /// Connections at once.
-const MAX_CONNECTIONS: usize = 4_096;
+pub(super) const MAX_CONNECTIONS: usize = 4_096;
 /// Connections at once from one address.
 const MAX_PER_ADDRESS: usize = 64;
 /// For requests that are being answered when the server stops.
@@ -62,6 +62,7 @@ pub struct CannotListen {
 pub struct Server {
     listener: TcpListener,
     tls: Option<Arc<ServerTls>>,
+    connections: Connections,
 }
 
 impl Server {
@@ -76,7 +77,8 @@ impl Server {
         let listener = TcpListener::bind((bare, port))
             .await
             .map_err(|source| CannotListen { address: format!("{address}:{port}"), source })?;
-        Ok(Server { listener, tls })
+        let connections = Connections::new(MAX_CONNECTIONS, MAX_PER_ADDRESS);
+        Ok(Server { listener, tls, connections })
     }
 
     /// Where it listens.
@@ -84,9 +86,13 @@ impl Server {
         self.listener.local_addr()
     }
 
+    /// The connections that are open.
+    pub fn connections(&self) -> Connections {
+        self.connections.clone()
+    }
+
     /// Serves until told to stop, then lets open requests finish for a moment.
     pub async fn serve(self, router: Router, mut stop: Stop) {
-        let connections = Connections::new(MAX_CONNECTIONS, MAX_PER_ADDRESS);
         let graceful = GracefulShutdown::new();
         let mut pause = ACCEPT_PAUSE.0;
         loop {
@@ -98,7 +104,7 @@ impl Server {
                 Ok((stream, peer)) => {
                     pause = ACCEPT_PAUSE.0;
                     // Too many: closed at once, which a client understands better than waiting.
-                    if let Some(admitted) = connections.admit(peer.ip()) {
+                    if let Some(admitted) = self.connections.admit(peer.ip()) {
                         let (tls, router) = (self.tls.clone(), router.clone());
                         let (watcher, stop) = (graceful.watcher(), stop.clone());
                         let served = Served { peer: peer.ip(), router, watcher };

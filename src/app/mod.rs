@@ -1,5 +1,6 @@
 //! The only file that knows every part: build (bind, open, check), start (spawn), stop (in reverse).
 
+mod audited;
 mod identity;
 mod links;
 mod own_probe;
@@ -18,13 +19,15 @@ use arc_swap::ArcSwap;
 use thiserror::Error;
 use uuid::Uuid;
 
+use self::audited::AuditedOrders;
 use crate::{
-    access::Access,
+    access::{Access, SignIn, oidc::Oidc},
     api::{
         self, Api,
+        live::{Live, Rights},
         server::{CannotListen, Server},
     },
-    config::{self, Config, Loaded},
+    config::{self, Config, Loaded, OpenIdConnect},
     hub::{Hub, Ledger},
     log::Log,
     orders::Orders,
@@ -71,6 +74,8 @@ pub enum StartError {
          generate_cert makes one"
     )]
     Authority(#[source] BadCertificate),
+    #[error("OpenID Connect is switched on in [OpenIdConnect], and its CaFile cannot be used")]
+    Provider(#[source] BadCertificate),
     #[error(transparent)]
     Allowed(#[from] authority::CannotOpen),
     #[error(transparent)]
@@ -130,8 +135,11 @@ pub struct App {
     first_catalog: Catalog,
     tls: Option<Arc<ServerTls>>,
     server: Option<Server>,
+    oidc: Option<Arc<Oidc>>,
     links: links::Links,
     access: Arc<Access>,
+    /// Streams of events.
+    live: Arc<Live>,
     trouble: Trouble,
     tasks: Tasks,
 }
@@ -217,6 +225,9 @@ impl App {
         let orders = Orders::open(hub.clone(), pool.clone(), config.clone(), store.orders());
         let links = links::Links::build(&config, &hub, &store, &orders).await?;
         let access = Access::open(&store, config.clone());
+        let oidc = sign_in(&config.load().oidc, &access)?;
+        orders.record_with(Arc::new(AuditedOrders(access.clone())));
+        let live = live(&access, &orders);
         Ok(App {
             path: started_with.path.clone(),
             started_with,
@@ -232,8 +243,10 @@ impl App {
             first_catalog,
             tls,
             server,
+            oidc,
             links,
             access,
+            live,
             trouble: Trouble::default(),
             tasks: Tasks::default(),
         })
@@ -293,15 +306,20 @@ impl App {
         let bell = watch.bell();
         self.watch = Some(watch);
         if let Some(server) = self.server.take() {
-            let api = Api::new(
-                self.hub.clone(),
-                self.store.clone(),
-                self.pool.clone(),
-                self.config.clone(),
-                self.links.authority(),
-                self.access.clone(),
-                self.orders.clone(),
-            );
+            let api = Api::new(api::Parts {
+                hub: self.hub.clone(),
+                store: self.store.clone(),
+                pool: self.pool.clone(),
+                config: self.config.clone(),
+                authority: self.links.authority(),
+                masters: self.links.clients(),
+                access: self.access.clone(),
+                oidc: self.oidc.clone(),
+                orders: self.orders.clone(),
+                live: self.live.clone(),
+                connections: server.connections(),
+                started: jiff::Timestamp::now(),
+            });
             let access = self.access.clone();
             self.tasks.spawn("access", move |stop| access.run(stop));
             let router = api::router(api);
@@ -377,6 +395,8 @@ impl App {
 
     /// Stops everything, in reverse order of starting. What was known is on disk afterwards.
     pub async fn stop(mut self, why: &str) {
+        // First, since nobody waits for who only reads.
+        self.live.close();
         let (watchers, pool) = ((self.watchman.take(), self.watch.take()), self.pool.clone());
         let stopping = tokio::task::spawn_blocking(move || {
             pool.stop();
@@ -400,6 +420,34 @@ impl App {
             Err(error) => tracing::error!("stopped, and the database ended badly: {error}"),
         }
     }
+}
+
+/// Streams of events, which end when the rights of their readers do.
+fn live(access: &Arc<Access>, orders: &Orders) -> Arc<Live> {
+    let orders = orders.changes();
+    let sources = vec![
+        ("access", access.changes()),
+        ("audit", access.audit().changes()),
+        ("orders", orders.orders),
+        ("disabled", orders.disabled),
+    ];
+    let who = access.clone();
+    let still = Arc::new(move |caller: &_| who.still(caller));
+    Live::new(sources, Some(Rights { changed: access.changes(), still }))
+}
+
+/// Signing in at a provider, if there is one.
+fn sign_in(
+    settings: &OpenIdConnect,
+    access: &Arc<Access>,
+) -> Result<Option<Arc<Oidc>>, StartError> {
+    if !settings.enabled {
+        return Ok(None);
+    }
+    let sessions = Arc::new(SignIn(access.clone()));
+    let oidc = Oidc::new(settings.clone(), sessions).map_err(StartError::Provider)?;
+    access.set_provider(Some(oidc.display_name().to_owned()));
+    Ok(Some(oidc))
 }
 
 /// What of the configuration the tree has to know.

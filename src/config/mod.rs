@@ -14,6 +14,7 @@ mod global;
 mod http;
 mod labels;
 mod notifications;
+mod oidc;
 mod opentsdb;
 mod probes;
 mod problem;
@@ -45,6 +46,7 @@ pub use self::{
     notifications::{
         Apprise, AppriseTarget, Email, EmailMode, HttpCallback, Notifications, QuietHours,
     },
+    oidc::{OpenIdConnect, is_safe},
     opentsdb::OpenTsdb,
     probes::Probes,
     problem::{MAX_PROBLEMS, Problem, Problems, Severity},
@@ -65,6 +67,7 @@ pub struct Config {
     pub path: PathBuf,
     pub global: Global,
     pub http: Http,
+    pub oidc: OpenIdConnect,
     pub push_server: PushServer,
     pub push_client: PushClient,
     pub remotes: Remotes,
@@ -170,6 +173,7 @@ impl Config {
         let http = Http::read(&root.section("Http"));
         Config {
             path: path.to_owned(),
+            oidc: OpenIdConnect::read(&root.section("OpenIdConnect")),
             push_server: PushServer::read(&root.section("PushServer")),
             push_client: PushClient::read(&root.section("PushClient")),
             remotes: Remotes::read(&root, &http, global.alive_timeout),

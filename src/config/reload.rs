@@ -19,6 +19,7 @@ impl Config {
             ("[Http] SslCert", self.http.ssl_cert != new.http.ssl_cert),
             ("[Http] SslKey", self.http.ssl_key != new.http.ssl_key),
             ("[Http] Gzip", self.http.gzip != new.http.gzip),
+            ("[OpenIdConnect]", self.oidc != new.oidc),
             ("[PushServer] Enabled", self.push_server.enabled != new.push_server.enabled),
             ("[PushServer] Address", self.push_server.address != new.push_server.address),
             ("[PushServer] Port", self.push_server.port != new.push_server.port),

@@ -289,9 +289,7 @@ impl Pool {
     /// The counters; the worst lateness starts again from zero.
     pub fn take_counters(&self) -> Counters {
         let mut state = self.shared.state();
-        let mut counters = state.counters;
-        counters.undead = state.undead.len();
-        counters.skipped = state.schedule.skipped();
+        let counters = counters(&state);
         state.counters.worst_late = Duration::ZERO;
         counters
     }
@@ -299,6 +297,16 @@ impl Pool {
     /// What the catalog says of a probe.
     pub fn entry(&self, name: &ProbeName) -> Option<Entry> {
         self.shared.state().catalog.entries.get(name).cloned()
+    }
+
+    /// The counters as they are.
+    pub fn counters(&self) -> Counters {
+        counters(&self.shared.state())
+    }
+
+    /// How many runs asked for out of turn wait, of [`MAX_ASKED`].
+    pub fn asked(&self) -> usize {
+        self.shared.state().asked.len()
     }
 
     /// The schedule as it is now.
@@ -342,6 +350,11 @@ impl Pool {
     fn threads(&self) -> std::sync::MutexGuard<'_, Vec<JoinHandle<()>>> {
         self.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn counters(state: &State) -> Counters {
+    let (undead, skipped) = (state.undead.len(), state.schedule.skipped());
+    Counters { undead, skipped, ..state.counters }
 }
 
 impl Drop for Pool {

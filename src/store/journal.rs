@@ -207,6 +207,16 @@ pub(super) fn indexes(connection: &Connection) -> rusqlite::Result<Indexes> {
     Ok(Indexes { groups: names("grp")?, hosts: names("host")?, probes: names("probe")? })
 }
 
+/// How many entries there are, and when the oldest of them happened.
+pub(super) fn extent(connection: &Connection) -> rusqlite::Result<(u64, Option<Timestamp>)> {
+    let extent = "SELECT count(*), (SELECT at FROM journal ORDER BY id LIMIT 1) FROM journal";
+    connection.query_row(extent, [], |row| {
+        let oldest: Option<i64> = row.get(1)?;
+        let count: i64 = row.get(0)?;
+        Ok((count.unsigned_abs(), oldest.and_then(|at| Timestamp::from_millisecond(at).ok())))
+    })
+}
+
 /// Whether the journal names this host.
 pub(super) fn knows_host(connection: &Connection, host: &str) -> rusqlite::Result<bool> {
     connection.query_row("SELECT EXISTS (SELECT 1 FROM journal WHERE host = ?1)", [host], |row| {

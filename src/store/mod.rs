@@ -31,7 +31,12 @@ mod shared;
 mod trouble;
 mod writer;
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use thiserror::Error;
@@ -294,6 +299,16 @@ impl Store {
         self.handle.shared.ask("the history", |connection| {
             journal::timeline(connection, subject, probe, since, until)
         })
+    }
+
+    /// How many entries the log has on the disk, and when the oldest of them happened. Blocks.
+    pub fn extent(&self) -> Result<(u64, Option<Timestamp>), StoreError> {
+        self.handle.shared.ask("the size of the log", journal::extent)
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.handle.shared.path
     }
 
     /// Whether the journal names this host. Blocks.

@@ -4,13 +4,15 @@
 //!   key of any kind, files written so that nobody else reads them, signatures outside TLS.
 //! - `server`: the certificate of the HTTP server, loaded again when its files change.
 //! - `ca`: the authority of a push server, which signs its clients (`request`) and knows them (`identity`).
-//! - `client`: the key, the certificate and the TLS of a push client; `remote`: the TLS of whoever else asks.
+//! - `client`: the key, the certificate and the TLS of a push client; `remote`: the TLS of whoever else
+//!   asks, and `connector` puts it under ureq.
 //! - `verify`: the one place where a server's certificate is judged by rules of our own; `refusal`: what is
 //!   said then.
 //! - `generate`: what the program `generate_cert` makes.
 
 mod ca;
 mod client;
+mod connector;
 mod files;
 mod fingerprint;
 pub mod generate;
@@ -40,6 +42,7 @@ use tokio_rustls::rustls::{
 
 pub use ca::{CLIENT_CERTIFICATE_DAYS, Ca, Signed};
 pub use client::{ClientCertificate, ClientKey, ServerTrust, push_client_config};
+pub use connector::TlsConnector;
 pub use files::{Existing, Readers, certificate_fingerprint, certificate_pem, write};
 pub use fingerprint::{Fingerprint, NotAFingerprint};
 pub use identity::{BadPeer, ClientIdentity, client_identity};

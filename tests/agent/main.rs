@@ -14,6 +14,7 @@ mod config;
 mod database;
 mod journal;
 mod lifecycle;
+mod live;
 mod probes;
 mod tls;
 

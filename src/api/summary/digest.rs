@@ -15,8 +15,9 @@ use super::rows::{Counts, seconds};
 pub struct Digest {
     /// Of the instance that this is of.
     pub revision: u64,
-    /// The name of its host, for sorting.
+    /// The name of its host, for sorting, and its group.
     pub name: Box<str>,
+    pub group: Box<str>,
     /// Its probes by level; stale ones as far as the instance itself says so.
     pub probes: Counts,
     /// Its worst probe, of several the one that became so last; `None` if all are well.
@@ -61,6 +62,7 @@ impl Digest {
         let mut digest = Digest {
             revision: instance.revision,
             name: host.name.as_str().into(),
+            group: host.group.as_str().into(),
             probes,
             worst,
             since,
@@ -77,7 +79,7 @@ impl Digest {
         let host = &instance.host;
         let worst = self.worst.as_ref().and_then(|name| host.probes.get(name));
         (&host.name, &host.group, &host.labels).hash(&mut hasher);
-        (instance.presence, instance.presence_since, instance.parent).hash(&mut hasher);
+        (instance.presence, instance.presence_since).hash(&mut hasher);
         (&instance.version, &instance.problem).hash(&mut hasher);
         (self.probes, &self.worst, self.since).hash(&mut hasher);
         worst.map(|probe| &probe.result.message).hash(&mut hasher);

@@ -6,7 +6,6 @@
 use std::{
     cmp::Reverse,
     collections::HashMap,
-    hash::{DefaultHasher, Hash, Hasher},
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
@@ -54,6 +53,9 @@ pub struct Row {
     /// Instances below it, at all levels, and the worst status of those.
     pub below: u32,
     pub below_status: Option<Status>,
+    /// The revision of the tree at which this row was first seen as it is, all but when the host was last
+    /// heard.
+    pub changed_at: u64,
 }
 
 /// A place in the list of problems. Ordered as the list is.
@@ -75,12 +77,13 @@ impl Row {
         Counts { stale, ..counts }
     }
 
-    /// Stands for all that a list shows of it, but not for when it was last heard.
-    pub fn face(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        (self.digest.face, self.presence, self.is_reached).hash(&mut hasher);
-        (self.status, self.global, self.below, self.below_status).hash(&mut hasher);
-        hasher.finish()
+    /// Whether a list shows the same of both, but for when it was last heard.
+    fn looks_like(&self, other: &Row) -> bool {
+        let look = |row: &Row| {
+            let above = (row.parent, row.presence, row.is_reached);
+            (row.uuid, row.digest.face, above, row.global, row.below, row.below_status)
+        };
+        look(self) == look(other)
     }
 }
 
@@ -107,6 +110,7 @@ impl Fleet {
             global: instance.global_status(),
             below: 0,
             below_status: None,
+            changed_at: tree.revision(),
         };
         let mut fleet = Fleet {
             revision: tree.revision(),
@@ -114,6 +118,7 @@ impl Fleet {
             ..Fleet::default()
         };
         fleet.look_up();
+        fleet.compare(before);
         fleet.count(tree);
         fleet
     }
@@ -145,6 +150,19 @@ impl Fleet {
             row.is_reached = is_reached;
             if !is_reached && row.presence != Presence::Down {
                 row.presence = Presence::Unknown;
+            }
+        }
+    }
+
+    /// Notes which rows are as they were.
+    fn compare(&mut self, before: &Fleet) {
+        let mut known = before.rows.iter().peekable();
+        for row in &mut self.rows {
+            while known.peek().is_some_and(|known| known.uuid < row.uuid) {
+                known.next();
+            }
+            if let Some(known) = known.peek().filter(|known| row.looks_like(known)) {
+                row.changed_at = known.changed_at;
             }
         }
     }

@@ -22,9 +22,9 @@ use axum::{
 use serde::Serialize;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-pub use fleet::{Fleet, Fleets};
-pub use overview::{Counted, Summary};
-pub use rows::{Counts, HostRow, ProbeRow, key, now, seconds};
+pub use fleet::{Fleet, Fleets, Row};
+pub use overview::{Counted, Shown, Summary};
+pub use rows::{ProbeRow, key, now};
 
 use super::{Api, reply};
 use crate::tree::View;

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::fleet::{Fleet, Row};
 use crate::{
-    status::Level,
+    status::{Level, Status},
     tree::{self, Instance, Presence, View},
 };
 
@@ -200,7 +200,7 @@ impl HostRow {
             last_update: seconds(instance.last_update),
             version: instance.version.clone(),
             below: row.below,
-            below_status: row.below_status.map_or(0, |status| status.number()),
+            below_status: row.below_status.map_or(0, Status::number),
             parent: instance.parent.map(|uuid| uuid.to_string()).unwrap_or_default(),
             problem: instance.problem.clone().unwrap_or_default(),
         }

@@ -4,11 +4,11 @@
 //! host or on one that the user named, and a login must not travel through anybody else.
 
 mod target;
-mod tls;
 
-use std::{io::Read as _, time::Duration};
+use std::{io::Read as _, path::Path, time::Duration};
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
+use rustls_pki_types::{CertificateDer, pem::PemObject as _};
 use serde::de::DeserializeOwned;
 pub use target::{Target, percent_encoded};
 use ureq::{
@@ -21,7 +21,7 @@ use ureq::{
     },
 };
 
-use crate::trust::{Untrusted, untrusted};
+use crate::trust::{RemoteTrust, TlsConnector, Untrusted, remote_client_config, untrusted};
 
 /// For one answer in all: name, connection, TLS, request and body.
 const ANSWER_SECONDS: u64 = 10;
@@ -78,6 +78,16 @@ fn hint(text: &str) -> &'static str {
     }
 }
 
+/// The first certificate of a PEM file, which by custom is the server's own.
+///
+/// An agent's certificate is mostly self-signed, names the host and not 127.0.0.1, and often calls itself
+/// a CA, which webpki refuses in a server. Since the agent is asked from its own host, where that
+/// certificate lies in a file, the bytes are compared instead: the same certificate is trusted whatever
+/// it says, any other must convince the system.
+fn first_certificate(file: &Path) -> Option<CertificateDer<'static>> {
+    CertificateDer::from_pem_file(file).ok()
+}
+
 /// An answer, and the mark by which the agent knows whether it is still the same.
 #[derive(Debug, PartialEq)]
 pub struct Answer {
@@ -104,8 +114,10 @@ impl Client {
             .proxy(None)
             .user_agent(concat!("wigocli/", env!("CARGO_PKG_VERSION")))
             .build();
-        let pinned = target.ca_file.as_deref().and_then(tls::first_certificate);
-        let connector = ().chain(TcpConnector::default()).chain(tls::TlsConnector::new(pinned));
+        let pinned = target.ca_file.as_deref().and_then(first_certificate);
+        let trust = pinned.map_or(RemoteTrust::System, RemoteTrust::SystemOr);
+        let tls = remote_client_config(trust).expect("no file is read for these");
+        let connector = ().chain(TcpConnector::default()).chain(TlsConnector::new(tls));
         Client { agent: Agent::with_parts(config, connector, DefaultResolver::default()), target }
     }
 
@@ -246,7 +258,7 @@ impl Client {
     /// Which certificate is trusted whatever it says, for the error text.
     fn pinned(&self) -> String {
         match &self.target.ca_file {
-            Some(file) if tls::first_certificate(file).is_some() => {
+            Some(file) if first_certificate(file).is_some() => {
                 format!("the one in `{}`", file.display())
             }
             Some(file) => format!("the one in `{}`, which cannot be read", file.display()),

@@ -47,6 +47,11 @@ pub struct WaitingClient {
 }
 
 impl Authority {
+    /// The SHA-256 of the CA certificate, which clients show as well.
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.ca.fingerprint()
+    }
+
     /// How many clients wait for an operator.
     pub fn waiting_count(&self) -> usize {
         let mut state = self.state();

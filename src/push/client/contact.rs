@@ -63,6 +63,8 @@ pub(super) struct Contact {
     first: bool,
     settings: PushClient,
     troubles: Troubles,
+    /// Whether we report now, for people.
+    is_reporting: Arc<AtomicBool>,
     pace: Pace,
     /// The configuration of the last connection, whose sessions can be resumed, and what it was made of.
     tls: Option<(Arc<ClientConfig>, Vec<CertificateDer<'static>>)>,
@@ -81,6 +83,7 @@ impl Contact {
         first: bool,
         settings: PushClient,
         troubles: Troubles,
+        is_reporting: Arc<AtomicBool>,
     ) -> Contact {
         Contact {
             reporter,
@@ -88,6 +91,7 @@ impl Contact {
             first,
             settings,
             troubles,
+            is_reporting,
             pace: Pace::default(),
             tls: None,
             rejected: false,
@@ -113,6 +117,7 @@ impl Contact {
                 // A session takes leave by itself; everything before it can simply be dropped.
                 () = ordered_before_session(&mut orders, &in_session) => return,
             };
+            self.is_reporting.store(false, Ordering::Relaxed);
             let pause = match outcome {
                 Ok(Outcome::Ended(Ending::Left)) => return,
                 Ok(Outcome::Enrolled) => Duration::ZERO,
@@ -238,6 +243,7 @@ impl Contact {
         match receive(&mut stream, GREETING_LIMIT).await? {
             Answer::Welcome { position, heartbeat_ms, return_ms, .. } => {
                 self.in_session.store(true, Ordering::Relaxed);
+                self.is_reporting.store(true, Ordering::Relaxed);
                 self.pace.met(return_ms);
                 self.began = Some(Instant::now());
                 self.troubles.set(&self.master, None);

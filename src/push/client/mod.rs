@@ -21,7 +21,10 @@ mod session;
 use std::{
     collections::BTreeMap,
     panic::AssertUnwindSafe,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -80,7 +83,17 @@ struct Client {
     settings: PushClient,
     first: bool,
     order: watch::Sender<Order>,
+    is_reporting: Arc<AtomicBool>,
     task: JoinHandle<()>,
+}
+
+/// A master that we report to, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Master {
+    pub address: String,
+    pub connected: bool,
+    /// What keeps us from reporting, a sentence.
+    pub trouble: Option<String>,
 }
 
 /// What keeps clients from reporting, by master.
@@ -171,12 +184,14 @@ impl Clients {
         before: Option<JoinHandle<()>>,
     ) -> Client {
         let (order, orders) = watch::channel(Order::Work);
+        let is_reporting = Arc::new(AtomicBool::new(false));
         let contact = Contact::new(
             self.reporter.clone(),
             master.clone(),
             first,
             settings.clone(),
             self.troubles.clone(),
+            is_reporting.clone(),
         );
         let troubles = self.troubles.clone();
         let task = tokio::spawn(async move {
@@ -192,13 +207,25 @@ impl Clients {
                 troubles.set(&master, Some(trouble));
             }
         });
-        Client { settings, first, order, task }
+        Client { settings, first, order, is_reporting, task }
     }
 
     /// What keeps us from reporting, a sentence for each master concerned.
     pub fn troubles(&self) -> Vec<String> {
         let held = self.troubles.0.lock().unwrap_or_else(PoisonError::into_inner);
         held.values().cloned().collect()
+    }
+
+    /// The masters that we report to.
+    pub fn masters(&self) -> Vec<Master> {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let troubles = self.troubles.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let master = |(address, client): (&Endpoint, &Client)| Master {
+            address: address.to_string(),
+            connected: client.is_reporting.load(Ordering::Relaxed) && !client.task.is_finished(),
+            trouble: troubles.get(address).cloned(),
+        };
+        running.iter().map(master).collect()
     }
 
     /// Tells all masters that we stop and mean to come back, and waits for it for [`LEAVE_LIMIT`].

@@ -1,19 +1,16 @@
-//! TLS towards an agent: the system's certificates, and exactly one more.
+//! TLS under `ureq`, which asks servers in a thread of the caller: `wigocli`, and who signs in by OpenID
+//! Connect.
 //!
-//! An agent's certificate is mostly self-signed, names the host and not 127.0.0.1, and often calls itself
-//! a CA, which webpki refuses in a server. Since the agent is asked from its own host, where that
-//! certificate lies in a file, the bytes are compared instead: the same certificate is trusted whatever
-//! it says, any other must convince the system. That needs a verifier of our own (`trust`), which ureq's
-//! connector does not take, hence a connector too.
+//! What is believed is decided by this room ([`super::RemoteTrust`]), and ureq's own connector takes no
+//! such verifier, hence one of our own.
 
 use std::{
     fmt,
     io::{self, Read as _, Write as _},
-    path::Path,
     sync::Arc,
 };
 
-use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject as _};
+use rustls_pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, ClientConnection, StreamOwned};
 use ureq::{
     Error,
@@ -23,21 +20,13 @@ use ureq::{
     },
 };
 
-use crate::trust::{RemoteTrust, remote_client_config};
-
-/// The first certificate of a PEM file, which by custom is the server's own.
-pub fn first_certificate(file: &Path) -> Option<CertificateDer<'static>> {
-    CertificateDer::from_pem_file(file).ok()
-}
-
 /// Puts TLS on a connection to an `https` address.
 pub struct TlsConnector(Arc<ClientConfig>);
 
 impl TlsConnector {
-    /// Trusts `pinned` as it is, and what the system trusts.
-    pub fn new(pinned: Option<CertificateDer<'static>>) -> TlsConnector {
-        let trust = pinned.map_or(RemoteTrust::System, RemoteTrust::SystemOr);
-        TlsConnector(remote_client_config(trust).expect("no file is read for these"))
+    /// Trusts what `config` trusts, see [`super::remote_client_config`].
+    pub fn new(config: Arc<ClientConfig>) -> TlsConnector {
+        TlsConnector(config)
     }
 }
 
