@@ -78,6 +78,13 @@ fn sources_and_sinks_do_not_know_each_other() {
 }
 
 #[test]
+fn orders_know_no_way_and_no_way_knows_who_carries_them_out() {
+    let none = Vec::<String>::new();
+    let ways = ["crate::push", "crate::pull", "crate::api", "crate::app", "crate::cli"];
+    assert_eq!(offences("orders", &ways), none);
+}
+
+#[test]
 fn certificates_are_judged_in_one_place() {
     let found = offences("", &[".dangerous()"]);
     assert_eq!(found.len(), 1, "{found:?}");

@@ -13,6 +13,8 @@ mod journal;
 pub mod live;
 mod oidc;
 pub mod openapi;
+mod order;
+mod orders;
 mod page;
 mod reply;
 mod rights;
@@ -58,7 +60,7 @@ use crate::{
     probe::pool::Pool,
     push::{Authority, client::Clients},
     store::Store,
-    tree::{Instance, View},
+    tree::View,
 };
 
 /// Answers smaller than this are not worth compressing, in bytes.
@@ -126,16 +128,6 @@ impl Api {
     fn orders_waiting(&self) -> usize {
         self.orders.count_waiting()
     }
-
-    /// The probes of an instance that somebody switched off.
-    fn disabled_of(&self, _instance: &Instance) -> Vec<serde_json::Value> {
-        Vec::new()
-    }
-
-    /// What an instance lets be asked of it.
-    fn remote_control_of(&self, _instance: &Instance) -> &'static str {
-        "unknown"
-    }
 }
 
 /// Routes with their description.
@@ -156,6 +148,9 @@ fn guarded() -> Vec<Routes> {
         about::reads(),
         journal::reads(),
         schedule::reads(),
+        schedule::changes(),
+        orders::reads(),
+        orders::changes(),
         authority::reads(),
         authority::changes(),
         access::open(),

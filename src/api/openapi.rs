@@ -29,11 +29,12 @@ use crate::{config::Role, json::Json, status::Status, tree::ProbeName};
 const YAML: HeaderValue = HeaderValue::from_static("application/yaml");
 
 /// The groups of operations, in the order in which they are shown.
-const TAGS: [(&str, &str); 7] = [
+const TAGS: [(&str, &str); 8] = [
     ("tree", "Instances, hosts, probes, groups and labels: how they are now"),
     ("summary", "The same in short, however many hosts there are: what the web page asks"),
     ("journal", "What happened"),
     ("schedule", "What runs when"),
+    ("orders", "Orders to other hosts, and the probes that are switched off"),
     ("authority", "Who may push"),
     ("access", "Who may use this API, and who has changed what"),
     ("about", "This instance and this API"),
@@ -151,6 +152,10 @@ fn guard_refuses(operation: &mut Operation) {
 
 /// Adds what the checks in front of an operation ask for and answer.
 fn complete(path: &str, operation: &mut Operation, gate: Gate) {
+    // The first line of a doc comment is a sentence; a summary is a heading.
+    if let Some(summary) = &mut operation.summary {
+        summary.truncate(summary.trim_end_matches('.').len());
+    }
     if path.contains('{') {
         refuses(
             operation,

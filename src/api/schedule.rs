@@ -1,151 +1,302 @@
-//! What runs when: the probes of this host on disk and in the schedule.
+//! What runs when, here and on any host below, and the changes of it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
-    extract::State,
+    Extension,
+    extract::{RawQuery, State},
     http::{HeaderMap, StatusCode},
     response::Response,
 };
-use serde::Serialize;
-use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     Api,
     hosts::unknown_host,
     openapi::Refusal,
+    order::{Context, QueryPairs},
+    orders::OrderView,
     reply::{self, Segments},
+    views,
 };
-use crate::probe::pool::{Off, Overview, Scheduled};
+use crate::{
+    access::Caller,
+    orders::{Action, MAX_DISABLED_FOR, MAX_REASON, MAY_WAIT, Schedule, What, plain},
+    tree::ProbeName,
+};
 
-/// `GET /api/probes`.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "PascalCase")]
-struct Schedule {
-    hostname: String,
-    write_actions_allowed: bool,
-    probes: Vec<Probe>,
-    /// Probes that said they do not apply to this host (exit 13).
-    skipped_probes: Vec<String>,
-    #[schema(value_type = Vec<Object>)]
-    disable_records: [(); 0],
-    /// Probes that said they are switched off (exit 12).
-    disabled_by_configuration: Vec<String>,
-    not_run: Vec<NotRun>,
-}
+/// How long an order waits for a host that is away where nobody says how long: to switch, and to run.
+const WAITS: (Duration, Duration) = (Duration::from_secs(24 * 3600), Duration::from_secs(3600));
 
-/// A probe on disk.
-#[derive(Serialize, ToSchema, Default)]
-#[schema(as = ScheduledProbe)]
-#[serde(rename_all = "PascalCase")]
-struct Probe {
-    name: String,
-    /// The interval folder, or `examples` for a probe that is not enabled.
-    directory: String,
-    /// Seconds; 0 for a probe that is not enabled.
-    interval: u32,
-    enabled: bool,
-    /// Unix seconds with fraction; null when it will not run.
-    next_run: Option<f64>,
-    /// Unix seconds with fraction: the end of the last run.
-    last_run: Option<f64>,
-    duration_ms: Option<f64>,
-    cpu_ms: Option<f64>,
-    peak_memory_bytes: Option<u64>,
-    answer: Option<&'static str>,
-    skipped_runs: u64,
-    /// Why it is not run although it is due.
-    refused: Option<String>,
-}
+type Shared = State<Arc<Api>>;
 
-/// What lies in the folder of probes and is not run.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "PascalCase")]
-struct NotRun {
-    path: String,
-    why: String,
-}
-
+/// What may be read.
 pub fn reads() -> OpenApiRouter<Arc<Api>> {
-    OpenApiRouter::new().routes(routes!(probes)).routes(routes!(of_host))
+    OpenApiRouter::new().routes(routes!(schedule)).routes(routes!(of_host))
 }
 
-/// The probes of this host, and what runs when
-#[utoipa::path(
-    get, path = "/api/probes", operation_id = "schedule", tag = "schedule",
-    responses((status = 200, description = "the schedule", body = Schedule)),
-)]
-pub async fn probes(State(api): State<Arc<Api>>, headers: HeaderMap) -> Response {
-    answer(&api, &headers)
+/// What changes something.
+pub fn changes() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::new()
+        .routes(routes!(disable))
+        .routes(routes!(set_interval))
+        .routes(routes!(run))
+        .routes(routes!(disable_there))
+        .routes(routes!(set_interval_there))
+        .routes(routes!(run_there))
 }
 
-/// The probes of a host, and what runs when
-#[utoipa::path(
-    get, path = "/api/hosts/{host}/schedule", operation_id = "host_schedule", tag = "schedule",
-    params(("host" = String, Path, description = "a host by its name or its uuid")),
-    responses((status = 200, description = "the schedule", body = Schedule), (status = 404, description = "there is no such host", body = Refusal), (status = 501, description = "that host has to be asked directly", body = Refusal)),
-)]
-pub async fn of_host(
-    State(api): State<Arc<Api>>,
+/// What runs when on this host.
+#[utoipa::path(get, path = "/api/probes", tag = "schedule", responses(
+    (status = 200, body = Schedule, description = "As it is now"),
+))]
+async fn schedule(State(api): Shared, headers: HeaderMap) -> Response {
+    reply::json(&headers, &api.orders.schedule())
+}
+
+/// What runs when on a host, which is asked now.
+#[utoipa::path(get, path = "/api/hosts/{host}/schedule", tag = "schedule",
+    params(("host" = String, Path, description = "Host name or uuid")),
+    responses(
+        (status = 200, body = Schedule, description = "As it is now"),
+        (status = 400, body = Refusal, description = "It makes no sense"),
+        (status = 403, body = Refusal, description = "An instance on the way does not allow it"),
+        (status = 404, body = Refusal, description = "There is no such host"),
+        (status = 501, body = Refusal, description = "The host cannot tell"),
+        (status = 502, body = Refusal, description = "Something failed on the way"),
+        (status = 503, body = Refusal, description = "The host is away, or busy"),
+        (status = 504, body = Refusal, description = "The host did not answer in time"),
+    ))]
+async fn of_host(
+    State(api): Shared,
+    Extension(caller): Extension<Caller>,
     Segments(host): Segments<String>,
     headers: HeaderMap,
 ) -> Response {
-    let found = api.hub.read(|tree| tree.find(&host).map(|found| found.uuid == tree.me().uuid));
-    match found {
-        Some(true) => answer(&api, &headers),
-        Some(false) => reply::refuse(
-            StatusCode::NOT_IMPLEMENTED,
-            format!("the schedule of {host} is known to that host alone: ask it directly"),
-        ),
-        None => reply::refuse(StatusCode::NOT_FOUND, unknown_host(&host)),
+    let context = Context { api: &api, caller: &caller, headers: &headers };
+    match target(&api, &host) {
+        Ok(target) => context.give(target, What::Schedule, None).await,
+        Err(refusal) => *refusal,
     }
 }
 
-fn answer(api: &Api, headers: &HeaderMap) -> Response {
-    let Overview { probes, catalog } = api.pool.overview();
-    let off = |wanted: Off| {
-        let those = probes.iter().filter(move |probe| probe.off == Some(wanted));
-        those.map(|probe| probe.name.to_string()).collect()
-    };
-    let not_run = catalog
-        .not_run
-        .iter()
-        .map(|one| NotRun { path: one.path.display().to_string(), why: one.why.clone() });
-    let installed = catalog.disabled.iter().map(|name| Probe {
-        name: name.clone(),
-        directory: crate::probe::catalog::EXAMPLES.into(),
-        ..Probe::default()
-    });
-    let schedule = Schedule {
-        hostname: api.hub.read(|tree| tree.me().host.name.clone()),
-        write_actions_allowed: api.config.load().http.allow_write_actions,
-        skipped_probes: off(Off::Skipped),
-        disabled_by_configuration: off(Off::Disabled),
-        disable_records: [],
-        not_run: not_run.collect(),
-        probes: probes.iter().map(view).chain(installed).collect(),
-    };
-    reply::json(headers, &schedule)
+/// Switches a probe of this host off.
+#[utoipa::path(post, path = "/api/probes/{probe}/disable", tag = "schedule",
+    params(
+        ("probe" = String, Path, description = "Name of the probe"),
+        ("reason" = Option<String>, Query, description = "Why; at most 500 characters are kept"),
+        ("for" = Option<String>, Query, description = "It comes back after this time: 90s, 30m, 4h, 7d"),
+    ),
+    responses(
+        (status = 200, body = Schedule, description = "As it is now"),
+        (status = 400, body = Refusal, description = "It makes no sense"),
+        (status = 403, body = Refusal, description = "This host does not allow it"),
+        (status = 404, body = Refusal, description = "There is no such probe"),
+        (status = 409, body = Refusal, description = "It cannot be done as things are"),
+        (status = 502, body = Refusal, description = "It failed"),
+    ))]
+async fn disable(
+    State(api): Shared,
+    Extension(caller): Extension<Caller>,
+    Segments(probe): Segments<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    let me = api.hub.read(|tree| tree.me().uuid);
+    change(&api, &caller, &headers, me, &probe, &pairs(query), disabling).await
 }
 
-fn view(probe: &Scheduled) -> Probe {
-    let seconds = |at: jiff::Timestamp| at.as_millisecond() as f64 / 1e3;
-    let milliseconds = |time: std::time::Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
-    let last = probe.last.as_ref();
-    let directory = probe.entry.path.parent().and_then(|folder| folder.file_name());
-    Probe {
-        name: probe.name.to_string(),
-        directory: directory.unwrap_or_default().to_string_lossy().into_owned(),
-        interval: probe.entry.interval,
-        enabled: probe.off.is_none(),
-        next_run: probe.next.map(seconds),
-        last_run: last.map(|last| seconds(last.ended)),
-        duration_ms: last.map(|last| milliseconds(last.took)),
-        cpu_ms: last.map(|last| milliseconds(last.cpu)),
-        peak_memory_bytes: last.map(|last| last.peak_memory),
-        answer: last.map(|last| last.dialect.name()),
-        skipped_runs: probe.skipped_runs,
-        refused: probe.entry.refused.clone(),
+/// Lets a probe of this host run at one interval.
+#[utoipa::path(post, path = "/api/probes/{probe}/interval", tag = "schedule",
+    params(
+        ("probe" = String, Path, description = "Name of the probe"),
+        ("seconds" = u32, Query, description = "2 to 86400"),
+    ),
+    responses(
+        (status = 200, body = Schedule, description = "As it is now"),
+        (status = 400, body = Refusal, description = "It makes no sense"),
+        (status = 403, body = Refusal, description = "This host does not allow it"),
+        (status = 404, body = Refusal, description = "There is no such probe"),
+        (status = 409, body = Refusal, description = "It cannot be done as things are"),
+        (status = 502, body = Refusal, description = "It failed"),
+    ))]
+async fn set_interval(
+    State(api): Shared,
+    Extension(caller): Extension<Caller>,
+    Segments(probe): Segments<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    let me = api.hub.read(|tree| tree.me().uuid);
+    change(&api, &caller, &headers, me, &probe, &pairs(query), interval).await
+}
+
+/// Runs a probe of this host now, and tells what it says.
+#[utoipa::path(post, path = "/api/probes/{probe}/run", tag = "schedule",
+    params(("probe" = String, Path, description = "Name of the probe")),
+    responses(
+        (status = 200, body = views::Probe, description = "The probe, as GET tells it"),
+        (status = 400, body = Refusal, description = "It makes no sense"),
+        (status = 403, body = Refusal, description = "This host does not allow it"),
+        (status = 404, body = Refusal, description = "There is no such probe"),
+        (status = 409, body = Refusal, description = "It cannot run, and why"),
+        (status = 502, body = Refusal, description = "It failed"),
+        (status = 503, body = Refusal, description = "Too many runs wait"),
+        (status = 504, body = Refusal, description = "It has not ended within 30 s"),
+    ))]
+async fn run(
+    State(api): Shared,
+    Extension(caller): Extension<Caller>,
+    Segments(probe): Segments<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    let me = api.hub.read(|tree| tree.me().uuid);
+    change(&api, &caller, &headers, me, &probe, &pairs(query), |_| Ok(Action::Run)).await
+}
+
+/// Switches a probe of a host off; the order waits if the host is away.
+#[utoipa::path(post, path = "/api/hosts/{host}/probes/{probe}/disable", tag = "schedule",
+    params(
+        ("host" = String, Path, description = "Host name or uuid"),
+        ("probe" = String, Path, description = "Name of the probe"),
+        ("reason" = Option<String>, Query, description = "Why; at most 500 characters are kept"),
+        ("for" = Option<String>, Query, description = "It comes back after this time: 90s, 30m, 4h, 7d"),
+        ("expires" = Option<String>, Query, description = "How long it may wait, 1m to 7d; 24h if not given"),
+    ),
+    responses(
+        (status = 200, body = Schedule, description = "As it is now"),
+        (status = 202, body = OrderView, description = "The host is away: the order waits"),
+        (status = 400, body = Refusal, description = "It makes no sense"),
+        (status = 403, body = Refusal, description = "An instance on the way does not allow it, and which"),
+        (status = 404, body = Refusal, description = "There is no such host or probe"),
+        (status = 409, body = Refusal, description = "It cannot be done as things are"),
+        (status = 501, body = Refusal, description = "The host cannot do such things"),
+        (status = 502, body = Refusal, description = "Something failed on the way or there"),
+        (status = 503, body = Refusal, description = "Too much else is being done or waits"),
+        (status = 504, body = Refusal, description = "The host did not answer in time"),
+    ))]
+async fn disable_there(
+    State(api): Shared,
+    Extension(caller): Extension<Caller>,
+    Segments((host, probe)): Segments<(String, String)>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    match target(&api, &host) {
+        Ok(there) => change(&api, &caller, &headers, there, &probe, &pairs(query), disabling).await,
+        Err(refusal) => *refusal,
     }
+}
+
+/// Lets a probe of a host run at one interval; the order waits if the host is away.
+#[utoipa::path(post, path = "/api/hosts/{host}/probes/{probe}/interval", tag = "schedule",
+    params(
+        ("host" = String, Path, description = "Host name or uuid"),
+        ("probe" = String, Path, description = "Name of the probe"),
+        ("seconds" = u32, Query, description = "2 to 86400"),
+        ("expires" = Option<String>, Query, description = "How long it may wait, 1m to 7d; 24h if not given"),
+    ),
+    responses(
+        (status = 200, body = Schedule, description = "As it is now"),
+        (status = 202, body = OrderView, description = "The host is away: the order waits"),
+        (status = 400, body = Refusal, description = "It makes no sense"),
+        (status = 403, body = Refusal, description = "An instance on the way does not allow it, and which"),
+        (status = 404, body = Refusal, description = "There is no such host or probe"),
+        (status = 409, body = Refusal, description = "It cannot be done as things are"),
+        (status = 501, body = Refusal, description = "The host cannot do such things"),
+        (status = 502, body = Refusal, description = "Something failed on the way or there"),
+        (status = 503, body = Refusal, description = "Too much else is being done or waits"),
+        (status = 504, body = Refusal, description = "The host did not answer in time"),
+    ))]
+async fn set_interval_there(
+    State(api): Shared,
+    Extension(caller): Extension<Caller>,
+    Segments((host, probe)): Segments<(String, String)>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    match target(&api, &host) {
+        Ok(there) => change(&api, &caller, &headers, there, &probe, &pairs(query), interval).await,
+        Err(refusal) => *refusal,
+    }
+}
+
+/// Runs a probe of a host now, and tells what it says; the order waits if the host is away.
+#[utoipa::path(post, path = "/api/hosts/{host}/probes/{probe}/run", tag = "schedule",
+    params(
+        ("host" = String, Path, description = "Host name or uuid"),
+        ("probe" = String, Path, description = "Name of the probe"),
+        ("expires" = Option<String>, Query, description = "How long it may wait, 1m to 7d; 1h if not given"),
+    ),
+    responses(
+        (status = 200, body = views::Probe, description = "The probe, as GET tells it"),
+        (status = 202, body = OrderView, description = "The host is away: the order waits"),
+        (status = 400, body = Refusal, description = "It makes no sense"),
+        (status = 403, body = Refusal, description = "An instance on the way does not allow it, and which"),
+        (status = 404, body = Refusal, description = "There is no such host or probe"),
+        (status = 409, body = Refusal, description = "It cannot run, and why"),
+        (status = 501, body = Refusal, description = "The host cannot do such things"),
+        (status = 502, body = Refusal, description = "Something failed on the way or there"),
+        (status = 503, body = Refusal, description = "Too much else is being done or waits"),
+        (status = 504, body = Refusal, description = "It has not ended within 30 s"),
+    ))]
+async fn run_there(
+    State(api): Shared,
+    Extension(caller): Extension<Caller>,
+    Segments((host, probe)): Segments<(String, String)>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    let action = |_: &QueryPairs| Ok(Action::Run);
+    match target(&api, &host) {
+        Ok(there) => change(&api, &caller, &headers, there, &probe, &pairs(query), action).await,
+        Err(refusal) => *refusal,
+    }
+}
+
+fn pairs(query: Option<String>) -> QueryPairs {
+    QueryPairs::of(query.as_deref().unwrap_or_default())
+}
+
+fn target(api: &Api, host: &str) -> Result<uuid::Uuid, Box<Response>> {
+    let found = api.hub.read(|tree| tree.find(host).map(|found| found.uuid));
+    found.ok_or_else(|| Box::new(reply::refuse(StatusCode::NOT_FOUND, unknown_host(host))))
+}
+
+fn disabling(query: &QueryPairs) -> Result<Action, String> {
+    let reason = plain(query.get("reason").unwrap_or_default(), MAX_REASON);
+    let shortest = Duration::from_secs(1);
+    let back_after = query.duration("for", shortest..=MAX_DISABLED_FOR)?;
+    Ok(Action::Disable { reason, back_after })
+}
+
+fn interval(query: &QueryPairs) -> Result<Action, String> {
+    let seconds = query.get("seconds").ok_or("`seconds` is missing: how often shall it run?")?;
+    let seconds = seconds.parse().map_err(|_| format!("`seconds` is no number: `{seconds}`"))?;
+    Ok(Action::Interval { seconds })
+}
+
+async fn change(
+    api: &Arc<Api>,
+    caller: &Caller,
+    headers: &HeaderMap,
+    target: uuid::Uuid,
+    probe: &str,
+    query: &QueryPairs,
+    action: impl FnOnce(&QueryPairs) -> Result<Action, String>,
+) -> Response {
+    let wanted = action(query)
+        .and_then(|action| query.duration("expires", MAY_WAIT).map(|wait| (action, wait)));
+    let (action, wait) = match wanted {
+        Ok(wanted) => wanted,
+        Err(why) => return reply::refuse(StatusCode::BAD_REQUEST, why),
+    };
+    let Ok(probe) = ProbeName::parse(probe) else {
+        let why = format!("there can be no probe `{}`", plain(probe, MAX_REASON));
+        return reply::refuse(StatusCode::NOT_FOUND, why);
+    };
+    let usual = if action == Action::Run { WAITS.1 } else { WAITS.0 };
+    let context = Context { api, caller, headers };
+    context.give(target, What::Do(probe, action), Some(wait.unwrap_or(usual))).await
 }

@@ -20,7 +20,8 @@ Exit code, so that every form can serve as a check:
   2  CRIT and worse, 300 and above
   3  cannot tell: no answer, no such host or probe, a wrong command line
 Judged is the status shown: the global status of the instance, or the status of the probe.
-`logs` ends with 0 whatever happened; `authority` and `forget` end with 0 when it is done.";
+`logs` ends with 0 whatever happened; `authority`, `forget`, `orders` and what is
+ordered of a probe end with 0 when it is done or waits; `run` shows and judges what the probe says.";
 
 /// Shows what an agent knows: its host and every host below it.
 #[derive(Debug, Parser)]
@@ -61,6 +62,8 @@ pub enum Command {
     Probe {
         #[arg(value_parser = NonEmptyStringValueParser::new())]
         probe: String,
+        #[command(subcommand)]
+        action: Option<ProbeAction>,
     },
     /// Another host
     Remote {
@@ -74,6 +77,11 @@ pub enum Command {
     Tree,
     /// What happened, the newest entry last
     Logs(LogsArgs),
+    /// The orders that wait for hosts that are away, and those of the last day
+    Orders {
+        #[command(subcommand)]
+        action: Option<OrdersAction>,
+    },
     /// Who may push to the agent
     Authority {
         #[command(subcommand)]
@@ -119,6 +127,42 @@ pub enum RemotePart {
     Probe {
         #[arg(value_parser = NonEmptyStringValueParser::new())]
         probe: String,
+        #[command(subcommand)]
+        action: Option<ProbeAction>,
+    },
+}
+
+/// What to do with a probe.
+#[derive(Debug, Subcommand)]
+pub enum ProbeAction {
+    /// Run it now and show what it says
+    Run,
+    /// Switch it off
+    Disable {
+        /// Why, for those who wonder
+        #[arg(long)]
+        reason: Option<String>,
+        /// It comes back by itself after this time: 90s, 30m, 4h, 7d
+        #[arg(long = "for", value_name = "TIME")]
+        back_after: Option<String>,
+    },
+    /// Switch it on again, as often as it ran before
+    Enable,
+    /// Let it run every so many seconds
+    Interval {
+        #[arg(value_parser = clap::value_parser!(u32).range(2..=86_400))]
+        seconds: u32,
+    },
+}
+
+/// What to do about orders.
+#[derive(Debug, Subcommand)]
+pub enum OrdersAction {
+    /// End an order that waits
+    Cancel {
+        /// Its id, as it is listed
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        id: String,
     },
 }
 
@@ -191,7 +235,7 @@ mod tests {
         assert!(command("wigocli").is_none());
         assert!(matches!(command("wigocli detail"), Some(Command::Detail)));
         assert!(
-            matches!(command("wigocli probe p"), Some(Command::Probe { probe }) if probe == "p")
+            matches!(command("wigocli probe p"), Some(Command::Probe { probe, action: None }) if probe == "p")
         );
         assert!(matches!(
             command("wigocli remote w"),
@@ -203,9 +247,31 @@ mod tests {
         ));
         assert!(matches!(
             command("wigocli --json remote w probe p --watch"),
-            Some(Command::Remote { part: Some(RemotePart::Probe { probe }), .. }) if probe == "p"
+            Some(Command::Remote { part: Some(RemotePart::Probe { probe, action: None }), .. }) if probe == "p"
         ));
         assert!(matches!(command("wigocli tree"), Some(Command::Tree)));
+        assert!(matches!(
+            command("wigocli probe p disable --reason why --for 4h"),
+            Some(Command::Probe {
+                action: Some(ProbeAction::Disable { reason: Some(_), back_after: Some(_) }),
+                ..
+            })
+        ));
+        assert!(matches!(
+            command("wigocli remote w probe p interval 60"),
+            Some(Command::Remote {
+                part: Some(RemotePart::Probe {
+                    action: Some(ProbeAction::Interval { seconds: 60 }),
+                    ..
+                }),
+                ..
+            })
+        ));
+        assert!(matches!(command("wigocli orders"), Some(Command::Orders { action: None })));
+        assert!(matches!(
+            command("wigocli orders cancel 7"),
+            Some(Command::Orders { action: Some(OrdersAction::Cancel { id }) }) if id == "7"
+        ));
         assert!(
             matches!(command("wigocli forget h"), Some(Command::Forget { host }) if host == "h")
         );
@@ -245,6 +311,8 @@ mod tests {
         check("wigocli authority allow", ErrorKind::MissingRequiredArgument);
         check("wigocli authority allow c --all", ErrorKind::ArgumentConflict);
         check("wigocli authority revoke", ErrorKind::MissingRequiredArgument);
+        check("wigocli probe p interval 1", ErrorKind::ValueValidation);
+        check("wigocli probe p nonsense", ErrorKind::UnknownArgument);
         check("wigocli forget", ErrorKind::MissingRequiredArgument);
     }
 

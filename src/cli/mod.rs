@@ -1,8 +1,8 @@
 //! wigocli: what an agent knows, in a terminal or in a script.
 //!
 //! One request to the agent (`/api` or `/api/logs`), one pure step from its answer to what is shown and to
-//! the exit code, one write. `--watch` and `logs --follow` repeat that each second. `authority` and `forget`
-//! are the only ones that change something.
+//! the exit code, one write. `--watch` and `logs --follow` repeat that each second. `authority`, `forget`,
+//! `orders` and what is ordered of a probe change something.
 
 pub mod args;
 mod authority;
@@ -10,6 +10,7 @@ pub mod client;
 mod configured;
 mod logs;
 pub mod model;
+mod orders;
 mod printable;
 pub mod probe;
 pub mod render;
@@ -25,7 +26,7 @@ use std::{io, path::PathBuf};
 use crate::{config::LoadError, probe::catalog::NoProbes};
 
 pub use args::Args;
-use args::Command;
+use args::{Command, RemotePart};
 use client::Client;
 use screen::Screen;
 pub use screen::complaint;
@@ -75,6 +76,8 @@ pub enum Error {
     NoClient { who: String, state: &'static str },
     #[error("several clients are called `{name}`; say which uuid is meant: {uuids}")]
     SeveralClients { name: String, uuids: String },
+    #[error("nobody has disabled the probe `{probe}`: say how often it shall run (interval)")]
+    NotDisabled { probe: String },
     #[error("--watch goes with what is shown again and again; leave it out here")]
     NotWatched,
     #[error("cannot write to the standard output")]
@@ -95,7 +98,21 @@ pub fn run(args: Args) -> Result<Verdict, Error> {
             })
         }
         Some(Command::Logs(query)) => logs::show(&client, &query, json, &screen),
-        Some(Command::Authority { .. } | Command::Forget { .. }) if watch => Err(Error::NotWatched),
+        Some(
+            Command::Authority { .. }
+            | Command::Forget { .. }
+            | Command::Orders { .. }
+            | Command::Probe { action: Some(_), .. }
+            | Command::Remote { part: Some(RemotePart::Probe { action: Some(_), .. }), .. },
+        ) if watch => Err(Error::NotWatched),
+        Some(Command::Orders { action }) => orders::run(&client, action.as_ref(), json, &screen),
+        Some(Command::Probe { probe, action: Some(action) }) => {
+            orders::give(&client, None, &probe, &action, json, &screen)
+        }
+        Some(Command::Remote {
+            wigo,
+            part: Some(RemotePart::Probe { probe, action: Some(action) }),
+        }) => orders::give(&client, Some(&wigo), &probe, &action, json, &screen),
         Some(Command::Authority { action }) => authority::run(&client, &action, json, &screen),
         Some(Command::Forget { host }) => authority::forget(&client, &host, json, &screen),
         command if watch => repeat::until_interrupted(move |last| {

@@ -41,7 +41,7 @@ pub fn of(
         wigo: wigo.unwrap_or_default().into(),
     })?;
     match (command, part) {
-        (Some(Command::Probe { probe }), _) | (_, Some(RemotePart::Probe { probe })) => {
+        (Some(Command::Probe { probe, .. }), _) | (_, Some(RemotePart::Probe { probe, .. })) => {
             probe_view(answer, found, probe, json, look)
         }
         (command, part) => {

@@ -8,14 +8,17 @@
 //! - `here`: what is done on this host
 //! - `book`: orders that wait, and those that were carried out
 //! - `waiting`: tries those that wait again
+//! - `route`: which way an order goes, and who lets it pass. `ways`: what it can go by
 //! - `quota`: how much may be done at once
 
 mod book;
 mod here;
 mod order;
 mod quota;
+mod route;
 mod schedule;
 mod waiting;
+mod ways;
 
 use std::{
     collections::HashMap,
@@ -24,13 +27,9 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use futures_util::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use tokio::{
-    sync::{Notify, watch},
-    time::timeout,
-};
+use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
 pub use book::{State, Words};
@@ -39,104 +38,29 @@ pub use order::{
     Order, Outcome, Refusal, RefusalKind, What, plain,
 };
 pub use schedule::{DisableRecord, NotRun, Schedule, ScheduledProbe};
+pub use ways::{
+    AUTHOR_HEADER, AWAY, Link, NoOrders, ORDER_HEADER, OUTCOME_HEADER, Record, Recorder, Taker,
+    Way, Ways,
+};
 
 use crate::{
-    config::{Config, Role},
+    config::Config,
     hub::Hub,
     probe::{pool::Pool, watch::Bell},
     store::{OrderStore, StoredOrder},
     task::Tasks,
-    tree::{Contact, Event, ProbeName},
+    tree::{Event, ProbeName},
 };
 use book::Book;
 use here::Here;
 use quota::Quota;
+use route::HOP;
 
 /// How long an order may wait for an instance: at least, at most.
 pub const MAY_WAIT: std::ops::RangeInclusive<Duration> =
     Duration::from_secs(60)..=Duration::from_secs(7 * 24 * 3600);
-/// How much sooner than whoever asks an instance must have the answer of the next one.
-const HOP: Duration = Duration::from_millis(250);
-/// With a request between instances: the order's id, the instances passed, the milliseconds left, with
-/// `;` between them. Then nothing waits: whoever asks tries again.
-pub const ORDER_HEADER: &str = "x-wigo-order";
-/// With such a request: who gave the order, percent-encoded.
-pub const AUTHOR_HEADER: &str = "x-wigo-author";
-/// With its answer: what came of it, where the status code does not say it.
-pub const OUTCOME_HEADER: &str = "x-wigo-outcome";
-/// The value of [`OUTCOME_HEADER`] when the way is not there.
-pub const AWAY: &str = "away";
 /// Longest answer that is kept, in characters.
 const MAX_KEPT_ANSWER: usize = 500;
-/// The least time for an answer that is worth asking for.
-const MIN_LIMIT: Duration = Duration::from_millis(50);
-
-/// The way to the instances directly below.
-pub trait Way: Send + Sync + 'static {
-    /// Hands an order to the instance at `link`, for itself or for one below it.
-    fn send(&self, link: Link, order: Order) -> BoxFuture<'static, Outcome>;
-}
-
-/// Who carries out what a master orders.
-pub trait Taker: Send + Sync + 'static {
-    /// Carries it out, or hands it on.
-    fn take(&self, order: Order) -> BoxFuture<'static, Outcome>;
-}
-
-impl Taker for Arc<Orders> {
-    fn take(&self, order: Order) -> BoxFuture<'static, Outcome> {
-        Box::pin(Orders::take(self.clone(), order))
-    }
-}
-
-/// Carries nothing out.
-pub struct NoOrders;
-
-impl Taker for NoOrders {
-    fn take(&self, _: Order) -> BoxFuture<'static, Outcome> {
-        let why = RefusalKind::Unsupported.because("orders are not taken here");
-        Box::pin(async { Outcome::Refused(why) })
-    }
-}
-
-/// An instance directly below.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Link {
-    pub uuid: Uuid,
-    /// The name of its host, for messages.
-    pub name: String,
-    pub contact: Contact,
-}
-
-/// The ways that there are.
-pub struct Ways {
-    /// To push clients; `None` where none are taken.
-    pub push: Option<Arc<dyn Way>>,
-    /// To those that are asked over HTTP.
-    pub pull: Arc<dyn Way>,
-}
-
-/// What a change by an order was, for the audit log of this instance.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Record {
-    pub at: Timestamp,
-    pub author: Author,
-    /// What, such as `probe.disable`.
-    pub action: &'static str,
-    /// On what: `host/probe`.
-    pub target: String,
-    pub detail: Value,
-    pub before: Option<Value>,
-    pub after: Option<Value>,
-    /// `done`, or `refused: ` and why.
-    pub outcome: String,
-}
-
-/// Where records go.
-pub trait Recorder: Send + Sync + 'static {
-    /// Keeps it. May block.
-    fn record(&self, record: Record);
-}
 
 /// What became of an order that was given here.
 #[derive(Clone, Debug, PartialEq)]
@@ -144,7 +68,7 @@ pub enum Given {
     Done(Answer),
     Refused(Refusal),
     /// The instance is away, and the order waits for it.
-    Waits(StoredOrder),
+    Waits(Box<StoredOrder>),
     /// The instance is away, and the order does not wait.
     Away(String),
 }
@@ -299,90 +223,6 @@ impl Orders {
             return Outcome::Refused(refusal);
         }
         self.pass(order).await
-    }
-
-    fn gate_of_http(&self, order: &Order) -> Result<(), Refusal> {
-        if order.changes() && !self.config.load().http.allow_write_actions {
-            let why = format!(
-                "`{}` takes no changes of probes over its API: set AllowWriteActions in [Http] there",
-                self.name_here()
-            );
-            return Err(RefusalKind::Forbidden.because(why));
-        }
-        Ok(())
-    }
-
-    fn gate_of_push(&self, order: &Order) -> Result<(), Refusal> {
-        let name = || self.name_here();
-        if !self.quota.one_more_of_a_master() {
-            let why = format!("`{}` is given too many orders: try again in a minute", name());
-            return Err(RefusalKind::Busy.because(why));
-        }
-        if !order.changes() {
-            return Ok(());
-        }
-        if !self.config.load().push_client.allow_remote_control {
-            let why = format!(
-                "`{}` takes no orders from the instances that it pushes to: set AllowRemoteControl in \
-                 [PushClient] there",
-                name()
-            );
-            return Err(RefusalKind::Forbidden.because(why));
-        }
-        if order.author.role < Role::Operator {
-            let why = format!("`{}` takes orders of operators only", name());
-            return Err(RefusalKind::Forbidden.because(why));
-        }
-        Ok(())
-    }
-
-    /// Carries an order out if it is for this instance, or hands it on.
-    async fn pass(self: &Arc<Orders>, order: Order) -> Outcome {
-        let found = self.hub.read(|tree| {
-            let target = tree.get(order.target)?;
-            let link = tree.get(target.via)?;
-            let contact = link.contact.as_deref().cloned();
-            Some((tree.me().uuid == target.uuid, link.uuid, link.host.name.clone(), contact))
-        });
-        match found {
-            None => {
-                let why = format!("`{}` knows no instance {}", self.name_here(), order.target);
-                Outcome::Refused(RefusalKind::Unknown.because(why))
-            }
-            Some((true, ..)) => self.here(order).await,
-            Some((false, uuid, name, Some(contact))) => {
-                self.hand_on(Link { uuid, name, contact }, order).await
-            }
-            Some((false, _, name, None)) => Outcome::Away(format!("`{name}` was not heard yet")),
-        }
-    }
-
-    async fn hand_on(&self, link: Link, mut order: Order) -> Outcome {
-        if order.hops >= MAX_HOPS || order.limit < MIN_LIMIT {
-            let why = format!("the way is longer than {MAX_HOPS} instances, or takes too long");
-            return Outcome::Refused(RefusalKind::Late.because(why));
-        }
-        let Some(_place) = self.quota.enter(link.uuid) else {
-            let why = format!("`{}` works on other orders: try again soon", link.name);
-            return Outcome::Refused(RefusalKind::Busy.because(why));
-        };
-        let limit = order.limit;
-        order.hops += 1;
-        order.limit = limit.saturating_sub(HOP);
-        order.author.by_way_of.push(self.name_here());
-        let way = self.ways.get().and_then(|ways| match link.contact {
-            Contact::Push { .. } => ways.push.as_ref(),
-            Contact::Pull { .. } => Some(&ways.pull),
-        });
-        let Some(way) = way else { return Outcome::Away("this instance is just starting".into()) };
-        let name = link.name.clone();
-        timeout(limit, way.send(link, order)).await.unwrap_or_else(|_| {
-            let why = format!(
-                "no answer of `{name}` within {} s: its log will tell whether it was done",
-                limit.as_secs()
-            );
-            Outcome::Refused(RefusalKind::Late.because(why))
-        })
     }
 
     /// An order for this instance.

@@ -10,7 +10,8 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    ANSWER_LIMIT, Action, Author, Given, Order, Orders, Outcome, Refusal, State, What, plain, said,
+    ANSWER_LIMIT, Action, Author, Given, Order, Orders, Outcome, Refusal, RefusalKind, State, What,
+    plain, said,
 };
 use crate::{
     config::Role,
@@ -41,7 +42,7 @@ impl Orders {
             return Given::Refused(refusal);
         }
         self.keep(stored.clone()).await;
-        Given::Waits(stored)
+        Given::Waits(Box::new(stored))
     }
 
     /// Ends an order that waits, at the word of `author`.
@@ -130,7 +131,8 @@ impl Orders {
         };
         let (state, answer) = match outcome {
             Outcome::Done(answer) => (State::Done, said(&answer)),
-            Outcome::Refused(Refusal { kind: super::RefusalKind::Busy, why }) => {
+            // It is not carried out twice, so what came of it is told then.
+            Outcome::Refused(Refusal { kind: RefusalKind::Busy | RefusalKind::Late, why }) => {
                 return self.put_off(id, why);
             }
             Outcome::Refused(Refusal { why, .. }) => (State::Refused, why),

@@ -129,8 +129,7 @@ pub fn schedule(
         true => Path::new("..").join(EXAMPLES).join(probe.as_str()),
         false => target,
     };
-    // As seen from any interval folder; they all lie side by side.
-    Version::check_whole(&lexical(&folder.join(&link))).map_err(refused)?;
+    Version::check_whole(&seen_from_beside(root, &folder, &link)).map_err(refused)?;
     make_folder(&folder)?;
     let path = folder.join(probe.as_str());
     put_link(&link, &folder, &path)?;
@@ -199,6 +198,15 @@ fn link_to(kept: &Path, probe: &ProbeName) -> PathBuf {
     match kept.file_name() {
         Some(name) if name != probe.as_str() => Path::new("..").join(EXAMPLES).join(name),
         _ => PathBuf::new(),
+    }
+}
+
+/// Where a link in `folder` would lead, which may not be there yet: all these folders lie side by side.
+fn seen_from_beside(root: &Path, folder: &Path, link: &Path) -> PathBuf {
+    let examples = root.join(EXAMPLES);
+    match examples.is_dir() && !examples.is_symlink() {
+        true => examples.join(link),
+        false => lexical(&folder.join(link)),
     }
 }
 

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::{Contact, Header, Host, Known, Presence, Probe, ProbeResult, RemoteControl};
+use super::{
+    Contact, Disabled, Header, Host, Known, Presence, Probe, ProbeName, ProbeResult, RemoteControl,
+};
 use crate::status::Status;
 
 /// One running wigo: what it is and what its probes say. Those below it are found by the
@@ -101,7 +103,7 @@ impl Instance {
         (self.host.disabled, self.remote_control) = (disabled, remote_control);
     }
 
-    /// About how much memory its probes take, in bytes.
+    /// About how much memory its probes and what is said of disabled ones take, in bytes.
     pub(super) fn weight(&self) -> usize {
         let weight = |probe: &Probe| {
             let result = &probe.result;
@@ -109,7 +111,11 @@ impl Instance {
             let texts = texts.iter().map(|text| text.len()).sum::<usize>();
             size_of::<ProbeResult>() + texts + result.message.len()
         };
-        self.host.probes.values().map(weight).sum()
+        let disabled = |(name, record): (&ProbeName, &Disabled)| {
+            size_of::<Disabled>() + name.as_str().len() + record.reason.len() + record.author.len()
+        };
+        let probes: usize = self.host.probes.values().map(weight).sum();
+        probes + self.host.disabled.iter().map(disabled).sum::<usize>()
     }
 
     /// Whether these are its particulars already; when it was heard does not count.

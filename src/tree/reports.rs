@@ -113,6 +113,10 @@ impl Tree {
             // Its parent was left out: it is ourselves, or there is no such thing.
             _ => return false,
         };
+        let held = self.record(link, uuid).map_or(0, Instance::weight);
+        if self.links.get(&link).is_some_and(|link| link.weight > MAX_BYTES_BELOW) {
+            header.disabled.clear();
+        }
         let Some(record) = self.record(link, uuid) else {
             let full =
                 self.links.get(&link).is_none_or(|link| link.reported.len() >= MAX_INSTANCES_BELOW);
@@ -124,6 +128,7 @@ impl Tree {
             instance.set_header(header);
             instance.parent = Some(parent);
             self.add_record(link, instance, now, out);
+            self.weigh(link, uuid, held);
             return true;
         };
         if direct {
@@ -141,6 +146,7 @@ impl Tree {
             return true;
         }
         self.with_record(link, uuid, |record| record.set_header(header));
+        self.weigh(link, uuid, held);
         if moved && self.get(uuid).is_some_and(|chosen| chosen.via == link) {
             if let Some(mut instance) = self.get(uuid).cloned() {
                 instance.parent = Some(parent);
@@ -190,9 +196,14 @@ impl Tree {
             out.amiss |= said.put_into(shadow, |_, _, _| {});
             shadow.refresh();
         }
-        let now_held = self.record(link, uuid).map_or(0, Instance::weight);
+        self.weigh(link, uuid, held);
+    }
+
+    /// Notes how much more or less is held of an instance than before.
+    fn weigh(&mut self, link: Uuid, uuid: Uuid, before: usize) {
+        let now = self.record(link, uuid).map_or(0, Instance::weight);
         if let Some(link) = self.links.get_mut(&link) {
-            link.weight = (link.weight + now_held).saturating_sub(held);
+            link.weight = (link.weight + now).saturating_sub(before);
         }
     }
 

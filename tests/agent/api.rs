@@ -122,11 +122,12 @@ fn fields_are_in_order(agent: &Agent) {
             "Via",
             "Alternatives",
             "Contact",
-            "Problem"
+            "Problem",
+            "RemoteControl"
         ]
     );
     let host = tree.part("LocalHost");
-    assert_eq!(host.names(), ["Name", "Group", "Status", "Probes", "Labels"]);
+    assert_eq!(host.names(), ["Name", "Group", "Status", "Probes", "Labels", "DisabledProbes"]);
     let probes = host.part("Probes");
     let mut sorted = probes.names();
     sorted.sort_unstable();

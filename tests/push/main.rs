@@ -16,6 +16,7 @@ mod data;
 mod enrol;
 mod hostile;
 mod kills;
+mod orders;
 mod partition;
 mod plain;
 mod presence;

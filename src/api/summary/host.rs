@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     api::{Api, hosts::unknown_host, reply::Segments},
+    orders::DisableRecord,
     tree::{self, Instance, View},
 };
 
@@ -32,9 +33,8 @@ pub struct HostPage {
     /// Worst first.
     probe_rows: Vec<ProbePage>,
     /// Its probes that somebody switched off.
-    #[schema(value_type = Vec<Object>)]
-    disabled: Vec<serde_json::Value>,
-    /// What may be asked of it: `none`, `read`, `control` or `unknown`.
+    disabled: Vec<DisableRecord>,
+    /// What may be asked of it: `read`, `control` or `unknown`.
     remote_control: &'static str,
 }
 
@@ -68,7 +68,7 @@ struct ProbePage {
 }
 
 impl HostPage {
-    fn new(api: &Api, tree: &View, fleet: &Fleet, instance: &Instance) -> Option<HostPage> {
+    fn new(tree: &View, fleet: &Fleet, instance: &Instance) -> Option<HostPage> {
         let mut path: Vec<Step> = tree
             .above(instance)
             .map(|above| Step { key: key(tree, above), name: above.host.name.clone() })
@@ -84,14 +84,16 @@ impl HostPage {
         let mut probe_rows: Vec<ProbePage> = instance.host.probes.values().map(probe).collect();
         // They come by name, which stays so where all else is the same.
         probe_rows.sort_by_key(|probe| (Reverse(probe.row.status), Reverse(shown_since(probe))));
+        let records = instance.host.disabled.iter();
+        let disabled = records.map(|(probe, record)| DisableRecord::of(probe.as_str(), record));
         Some(HostPage {
             row: fleet.host_row(tree, instance)?,
             path,
             contact: instance.contact.as_deref().map(Contact::new),
             alternatives: instance.alternatives.clone(),
             probe_rows,
-            disabled: api.disabled_of(instance),
-            remote_control: api.remote_control_of(instance),
+            disabled: disabled.collect(),
+            remote_control: tree.remote_control(instance).word(),
         })
     }
 }
@@ -130,7 +132,7 @@ pub async fn host(
     headers: HeaderMap,
 ) -> Response {
     answer(api, headers, move |api, tree, fleet| {
-        let found = tree.find(&host).and_then(|found| HostPage::new(api, tree, fleet, found));
+        let found = tree.find(&host).and_then(|found| HostPage::new(tree, fleet, found));
         found.ok_or_else(|| Refused::Unknown(unknown_host(&host)))
     })
     .await

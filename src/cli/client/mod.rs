@@ -25,6 +25,8 @@ use crate::trust::{RemoteTrust, TlsConnector, Untrusted, remote_client_config, u
 
 /// For one answer in all: name, connection, TLS, request and body.
 const ANSWER_SECONDS: u64 = 10;
+/// The same where a probe is run meanwhile.
+const ORDER_SECONDS: u64 = 40;
 /// The size of an answer after decompression. A tree of 10,000 hosts has about 40 MiB.
 const ANSWER_BYTES: u64 = 64 * 1024 * 1024;
 /// How much of a refusal is shown.
@@ -176,6 +178,28 @@ impl Client {
         let mut response = request.send_empty().map_err(|error| self.unreachable(path, error))?;
         match response.status() {
             status if status.is_success() => Ok(()),
+            StatusCode::UNAUTHORIZED => Err(self.no_login(path)),
+            status => {
+                let (url, text) = (self.url(path), self.refusal(path, &mut response));
+                Err(Error::Unchanged { url, status, text })
+            }
+        }
+    }
+
+    /// Asks for a change by `POST path` that may take its time, and returns what is answered.
+    pub fn post_for_answer(&self, path: &str) -> Result<String, Error> {
+        let request = self.agent.post(self.url(path)).header("X-Wigo-Request", "1");
+        let limit = Some(Duration::from_secs(ORDER_SECONDS));
+        let mut request = request.config().timeout_global(limit).build();
+        if let Some(login) = self.login() {
+            request = request.header(header::AUTHORIZATION, login);
+        }
+        let mut response = request.send_empty().map_err(|error| self.unreachable(path, error))?;
+        match response.status() {
+            status if status.is_success() => {
+                let body = self.body(path, &mut response, ANSWER_BYTES)?;
+                Ok(String::from_utf8_lossy(&body).into_owned())
+            }
             StatusCode::UNAUTHORIZED => Err(self.no_login(path)),
             status => {
                 let (url, text) = (self.url(path), self.refusal(path, &mut response));

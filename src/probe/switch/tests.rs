@@ -149,6 +149,13 @@ fn a_link_keeps_pointing_to_where_it_did() {
     assert_eq!(before.target, Path::new("../../far"));
     schedule(&folder.root, &name("load"), 30, Some(&before.target)).unwrap();
     assert_eq!(folder.text("30/load"), "far");
+    // Also where the folder of probes is a link itself.
+    let way = folder.root.parent().unwrap().join("deep/er");
+    fs::create_dir_all(&way).unwrap();
+    let way = way.join("probes");
+    symlink(&folder.root, &way).unwrap();
+    schedule(&way, &name("load"), 90, None).unwrap();
+    assert_eq!((folder.text("90/load"), folder.places()), ("far".into(), set(&["90/load"])));
 }
 
 #[test]
