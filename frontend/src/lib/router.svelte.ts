@@ -23,8 +23,11 @@ export const router = {
   },
   /** Goes to another page of ours. */
   go(to: string, options: { replace?: boolean } = {}): void {
-    if (options.replace) history.replaceState(null, '', to);
-    else history.pushState(null, '', to);
+    if (options.replace) history.replaceState(history.state, '', to);
+    else {
+      history.replaceState({ y: scrollY }, '');
+      history.pushState(null, '', to);
+    }
     const before = place.path;
     place = here();
     if (place.path !== before) scrollTo(0, 0);
@@ -85,6 +88,21 @@ export const links = {
   logs: (query: Query = {}) => withFilters('/logs', new URLSearchParams(), query),
 };
 
+/** How long to wait for a page to be as long as it was, in milliseconds. */
+const RESTORE = 1_000;
+
+/** Scrolls to where somebody was before, as soon as what was there is there again. */
+function scrollBack(y: number): void {
+  const [from, until] = [place, performance.now() + RESTORE];
+  const step = () => {
+    if (place !== from) return;
+    const there = document.documentElement.scrollHeight >= y + innerHeight;
+    if (there || performance.now() > until) scrollTo(0, y);
+    else requestAnimationFrame(step);
+  };
+  step();
+}
+
 /** Lets plain links be handled here: no page is loaded anew. */
 export function followLinks(root: HTMLElement | Document): () => void {
   const click = (event: Event) => {
@@ -101,7 +119,10 @@ export function followLinks(root: HTMLElement | Document): () => void {
     mouse.preventDefault();
     if (url.href !== location.href) router.go(url.pathname + url.search + url.hash);
   };
-  const back = () => (place = here());
+  const back = (event: PopStateEvent) => {
+    place = here();
+    scrollBack((event.state as { y?: number } | null)?.y ?? 0);
+  };
   root.addEventListener('click', click);
   addEventListener('popstate', back);
   return () => {

@@ -1,5 +1,7 @@
-import { expect, it } from 'vitest';
-import { links, match, router, safeNext, withFilters } from './router.svelte';
+import { expect, it, vi } from 'vitest';
+import { followLinks, links, match, router, safeNext, withFilters } from './router.svelte';
+
+vi.stubGlobal('scrollTo', vi.fn());
 
 it('finds what stands for a name, whatever is in it', () => {
   const name = 'a/b?c#d "><img> %2e ü';
@@ -20,7 +22,7 @@ it('changes some filters and leaves the others', () => {
   expect(withFilters('/', query, { q: null, level: undefined })).toBe('/');
 });
 
-it('the address holds the filters, and back undoes them', async () => {
+it('the address holds the filters, and back undoes them', () => {
   router.go('/logs');
   router.filter({ q: 'disk' });
   expect(location.search).toBe('?q=disk');
@@ -37,4 +39,23 @@ it.each([
   [null, '/'],
 ])('after the login, %s leads to %s', (next, to) => {
   expect(safeNext(next)).toBe(to);
+});
+
+it('plain links are followed here; those of the API and of others are the browser’s', () => {
+  const end = followLinks(document);
+  const follow = (href: string) => {
+    const link = document.createElement('a');
+    link.href = href;
+    document.body.append(link);
+    const event = new MouseEvent('click', { bubbles: true, cancelable: true });
+    // What is not taken over must not lead jsdom away.
+    const taken = !link.dispatchEvent(event);
+    link.remove();
+    return taken;
+  };
+  expect(follow('/hosts/web')).toBe(true);
+  expect(router.path).toBe('/hosts/web');
+  expect(follow('/api/logs')).toBe(false);
+  expect(follow('https://example.org/hosts')).toBe(false);
+  end();
 });

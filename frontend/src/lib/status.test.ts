@@ -1,3 +1,4 @@
+// @vitest-environment node
 import { describe, expect, it } from 'vitest';
 import { LEVELS, levelOf, levelOfEntry, levelOfHost, worstFirst } from './status';
 import { SHAPES } from '../components/shapes';

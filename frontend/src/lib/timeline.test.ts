@@ -1,3 +1,4 @@
+// @vitest-environment node
 import { describe, expect, it } from 'vitest';
 import { shares, stretches, ticks } from './timeline';
 import type { Timeline, TimelineChange } from './types';

@@ -16,7 +16,9 @@ export function situation(hosts: Counts, probes: Counts): Situation {
   const minor: string[] = [];
   if (hosts.Down) grave.push(many(hosts.Down, 'host down', 'hosts down'));
   if (probes.Error) grave.push(many(probes.Error, 'probe failing', 'probes failing'));
-  if (probes.Crit) grave.push(many(probes.Crit, 'critical', 'critical'));
+  // "6 probes failing and 13 critical": the word is not said twice.
+  if (probes.Crit && probes.Error) grave.push(`${probes.Crit.toLocaleString()} critical`);
+  else if (probes.Crit) grave.push(many(probes.Crit, 'probe critical', 'probes critical'));
   if (probes.Warn) minor.push(many(probes.Warn, 'warning', 'warnings'));
   if (hosts.Unknown) minor.push(many(hosts.Unknown, 'host unknown', 'hosts unknown'));
   if (hosts.Stopped) minor.push(many(hosts.Stopped, 'host stopped', 'hosts stopped'));
