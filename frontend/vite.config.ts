@@ -31,5 +31,6 @@ export default defineConfig({
   test: {
     environment: 'jsdom',
     include: ['src/**/*.test.ts'],
+    reporters: ['default', './dev/counts.ts'],
   },
 });

@@ -1,3 +1,4 @@
+// @vitest-environment node
 import { describe, expect, it } from 'vitest';
 import { differences, MOST, outcomeOf } from './diff';
 
@@ -6,7 +7,7 @@ describe('differences', () => {
     const before = { Interval: 60, Schedule: { Enabled: true, Directory: '60' }, Same: [1, 2] };
     const after = { Interval: 300, Schedule: { Enabled: true, Directory: '300' }, Same: [1, 2] };
     expect(differences(before, after)).toEqual([
-      { field: 'Interval', before: '60', after: '300' },
+      { field: 'Interval', before: '1 min', after: '5 min' },
       { field: 'Schedule.Directory', before: '60', after: '300' },
     ]);
   });
@@ -19,6 +20,19 @@ describe('differences', () => {
       { field: 'Role', before: 'operator', after: null },
     ]);
     expect(differences({}, { Reason: null })).toEqual([]);
+  });
+
+  it('says nothing of what was and is empty', () => {
+    const after = { Name: 'ci', LastUsed: 0, Group: '', Enabled: false };
+    expect(differences(null, after).map((one) => one.field)).toEqual(['Name', 'Enabled']);
+    expect(differences({ Until: 0 }, { Until: 5 })).toEqual([
+      { field: 'Until', before: '0', after: '5' },
+    ]);
+  });
+
+  it('writes times as times', () => {
+    const [made] = differences(null, { CreatedAt: 1_500_000_000 });
+    expect(made?.after).toContain('2017');
   });
 
   it('takes what has no fields as a whole', () => {

@@ -1,4 +1,5 @@
 /** What a change did, from what was before and after: only what differs, field by field. */
+import { clock, duration } from '../../lib/time';
 
 export interface Difference {
   /** The way to the field: `Probes.disk.Interval`; empty for the whole. */
@@ -24,7 +25,7 @@ function walk(field: string, before: unknown, after: unknown, depth: number, fou
   const [was, is] = [plain(before), plain(after)];
   const splits = depth > 0 && (was || before == null) && (is || after == null) && (was || is);
   if (!splits) {
-    found.push({ field, before: text(before), after: text(after) });
+    found.push({ field, before: text(before, field), after: text(after, field) });
     return;
   }
   for (const name of new Set([...Object.keys(was ?? {}), ...Object.keys(is ?? {})])) {
@@ -34,16 +35,28 @@ function walk(field: string, before: unknown, after: unknown, depth: number, fou
 
 function plain(value: unknown): Record<string, unknown> | null {
   const fits = typeof value === 'object' && value !== null && !Array.isArray(value);
-  return fits && Object.keys(value).length > 0 ? (value as Record<string, unknown>) : null;
+  return fits ? (value as Record<string, unknown>) : null;
 }
 
 function same(a: unknown, b: unknown): boolean {
-  return a === b || (a == null && b == null) || JSON.stringify(a) === JSON.stringify(b);
+  return a === b || (nothing(a) && nothing(b)) || JSON.stringify(a) === JSON.stringify(b);
 }
 
-/** A value for people; null for none. */
-export function text(value: unknown): string | null {
+/** What was not there is no other than what is empty. */
+function nothing(value: unknown): boolean {
+  return value === null || value === undefined || value === '' || value === 0;
+}
+
+/** Unix seconds from which a number in a field of that name is a time. */
+const A_TIME = 1_000_000_000;
+
+/** A value for people, by the name of its field; null for none. */
+export function text(value: unknown, field = ''): string | null {
   if (value === null || value === undefined) return null;
+  if (typeof value === 'number') {
+    if (value > A_TIME && /(At|Until|Used)$/.test(field)) return clock(value, Date.now() / 1000);
+    if (/(^|\.)(For|Interval|Seconds)$/.test(field)) return duration(value);
+  }
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 

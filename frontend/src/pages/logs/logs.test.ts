@@ -1,3 +1,4 @@
+// @vitest-environment node
 import { describe, expect, it } from 'vitest';
 import type { LogEntry } from '../../lib/types';
 import { inTime, matches, merge, readFilter, scopeOf } from './logs';
