@@ -33,10 +33,11 @@ const ASK_AGAIN: HeaderValue = HeaderValue::from_static("no-cache");
 const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
 /// Every page there is, by its path: a link to any of them can be kept.
-const PAGES: [&str; 13] = [
+const PAGES: [&str; 14] = [
     "/",
     "/wall",
     "/group",
+    "/hosts",
     "/hosts/{host}",
     "/hosts/{host}/probes/{probe}",
     "/logs",
