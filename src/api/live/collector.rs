@@ -41,6 +41,8 @@ const FRONT: Duration = Duration::from_millis(500);
 const PAUSE: u32 = 5;
 /// Entries of the log that one round takes.
 const MAX_ENTRIES: usize = 1_000;
+/// Probes of which is known what they said last.
+const MAX_SAID: usize = 500_000;
 
 /// What every page shows, as JSON; numbered, so that a reader knows what it has.
 #[derive(Clone, Debug, Default)]
@@ -314,6 +316,10 @@ impl Collector {
         let result = &probe.result;
         let name = digest(&|hasher| (uuid, &result.name).hash(hasher));
         let said = digest(&|hasher| (result.status, &result.message, probe.stale).hash(hasher));
+        // Names come and go. What is forgotten is told once more than needed.
+        if self.said.len() >= MAX_SAID {
+            self.said.clear();
+        }
         self.said.insert(name, said) != Some(said)
     }
 

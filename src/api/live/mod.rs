@@ -37,7 +37,7 @@ use scope::{NoScope, Scope, Wanted};
 
 use super::{
     Api,
-    auth::{Peer, is_foreign},
+    auth::{Origin, is_foreign},
     hosts::{query_pairs, unknown_host},
     reply,
 };
@@ -248,7 +248,8 @@ async fn events(
             return reply::refuse(StatusCode::NOT_FOUND, unknown_host(&host));
         }
     };
-    let address = request.get().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |Peer(address)| *address);
+    let address = request.get().and_then(|Origin(origin)| origin.address);
+    let address = address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     let admitted = api.live.streams.admit(address).filter(|_| !api.live.is_closed());
     let Some(admitted) = admitted else {
         let why = format!(
