@@ -49,7 +49,9 @@ async function signIn(page: Page, name: string, path = '/') {
   await page.getByRole('button').click();
 }
 
-test('a group of the provider makes an operator, who is back where they wanted to go', async ({ page }) => {
+test('a group of the provider makes an operator, who is back where they wanted to go', async ({
+  page,
+}) => {
   await signIn(page, 'ada', '/hosts/closed/probes/uptime');
   await arrived(page, 'uptime');
   await expect(page.getByRole('button', { name: 'Run now' })).toBeVisible();
@@ -69,7 +71,9 @@ test('who is in no group is told so, and is not let in', async ({ page }) => {
   await signIn(page, 'mallory');
   await expect(page).toHaveURL(new RegExp(`^${agents.agent.url}/login`));
   await expect(page.getByRole('alert')).toContainText(/group/);
-  expect((await page.context().cookies()).filter(({ name }) => name === 'wigo_session')).toEqual([]);
+  expect((await page.context().cookies()).filter(({ name }) => name === 'wigo_session')).toEqual(
+    [],
+  );
 });
 
 test('an answer for another browser is refused', async ({ page, browser }) => {
