@@ -145,7 +145,7 @@ test('every change is in the audit, with what was before and after', async ({ pa
 });
 
 test.describe(() => {
-  test.use({ tolerated: [/status of 403/] });
+  test.use({ tolerated: /status of 403/ });
 
   test('a host that does not let itself be changed says which key is missing', async ({ page }) => {
     tree.middle.set('PushClient', 'AllowRemoteControl', false);

@@ -128,7 +128,7 @@ test('what is not there says so', async ({ page }) => {
 });
 
 test.describe(() => {
-  test.use({ tolerated: [/status of 404/] });
+  test.use({ tolerated: /status of 404/ });
 
   test('a host and a probe that are not there say so', async ({ page }) => {
     await page.goto(`${tree.top.url}/hosts/nobody`);
