@@ -15,7 +15,7 @@ const agents = useAgents(async () => {
   return { closed: await make('closed'), throttled: await make('throttled') };
 });
 // What is refused stands in the console of a browser.
-test.use({ tolerated: /status of 40[13]|status of 429/ });
+test.use({ tolerated: /status of (401|403|429)|404.*authority.hosts/ });
 
 test.beforeAll(() => {
   for (const [name, role] of [

@@ -5,7 +5,8 @@ import { expect, test, useTree } from './fixture/test.ts';
 
 const tree = useTree();
 test.use({
-  tolerated: /ERR_INTERNET_DISCONNECTED|ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|ERR_NETWORK_CHANGED|ERR_FAILED/,
+  tolerated:
+    /ERR_INTERNET_DISCONNECTED|ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|ERR_NETWORK_CHANGED|ERR_FAILED/,
 });
 
 const banner = (page: Page) => page.getByText('The server cannot be reached; trying again.');

@@ -107,7 +107,7 @@ test('the slash filters, Escape leaves the field, and typing there is no shortcu
 
 test('a probe is switched off and on with the keyboard', async ({ page }) => {
   await open(page, tree.top.url, { path: '/hosts/leaf/probes/backup_age', heading: 'backup_age' });
-  await tabTo(page, 'Disable');
+  await tabTo(page, /^Disable$/);
   await page.keyboard.press('Enter');
   const dialog = page.getByRole('dialog');
   await expect(dialog).toBeVisible();
