@@ -117,6 +117,7 @@ impl Contact {
 #[utoipa::path(
     get,
     path = "/api/summary/hosts/{host}",
+    operation_id = "summary_host",
     tag = "summary",
     params(("host" = String, Path, description = "Its name or uuid")),
     responses(

@@ -39,6 +39,7 @@ pub fn problem_row(tree: &View, fleet: &Fleet, problem: &Problem) -> Option<Prob
 #[utoipa::path(
     get,
     path = "/api/summary/problems",
+    operation_id = "summary_problems",
     tag = "summary",
     params(
         ("after" = Option<String>, Query, description = "`Next` of the page before"),
@@ -106,6 +107,7 @@ fn takes_problem(tree: &View, query: &Query, problem: &Problem) -> bool {
 #[utoipa::path(
     get,
     path = "/api/summary/groups",
+    operation_id = "summary_groups",
     tag = "summary",
     params(
         ("after" = Option<String>, Query, description = "`Next` of the page before"),
@@ -142,6 +144,7 @@ pub async fn groups(State(api): Shared, RawQuery(query): RawQuery, headers: Head
 #[utoipa::path(
     get,
     path = "/api/summary/hosts",
+    operation_id = "summary_hosts",
     tag = "summary",
     params(
         ("after" = Option<String>, Query, description = "`Next` of the page before"),

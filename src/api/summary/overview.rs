@@ -155,6 +155,7 @@ impl Shown {
 #[utoipa::path(
     get,
     path = "/api/summary",
+    operation_id = "summary",
     tag = "summary",
     params(
         ("problems" = Option<usize>, Query, description = "Problems to show, 500 at most; 50 if not given"),

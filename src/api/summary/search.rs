@@ -44,6 +44,7 @@ pub struct FoundGroup {
 #[utoipa::path(
     get,
     path = "/api/search",
+    operation_id = "search",
     tag = "summary",
     params(
         ("q" = String, Query, description = "A part of a name, in any letters"),
