@@ -1,6 +1,6 @@
 /**
  * Pictures of pages, to look at: `node dev/shots.mjs http://127.0.0.1:4173 OUT overview=/ host=/hosts/control`.
- * Each in 1440 and 390 pixels, light and dark; what the browser complains about is printed.
+ * With `LOGIN=name:password` as somebody. Each in 1440 and 390 pixels, light and dark; what the browser complains about is printed.
  */
 import { chromium } from 'playwright-core';
 
@@ -32,11 +32,16 @@ for (const theme of themes) {
       if (['error', 'warning'].includes(message.type())) console.log(message.text());
     });
     page.on('pageerror', (error) => console.log(String(error)));
+    if (process.env.LOGIN) {
+      const [Name, Password] = process.env.LOGIN.split(':');
+      const headers = { 'X-Wigo-Request': '1' };
+      await context.request.post(`${base}/api/session`, { headers, data: { Name, Password } });
+    }
     for (const one of pages) {
       const [name, path] = [one.slice(0, one.indexOf('=')), one.slice(one.indexOf('=') + 1)];
       await page.goto(base + path);
       await page.waitForSelector('h1, [role=alert]', { timeout: 10_000 }).catch(() => {});
-      await page.waitForTimeout(600);
+      await page.waitForTimeout(Number(process.env.WAIT ?? 600));
       const wide = await page.evaluate(
         () => document.documentElement.scrollWidth > document.documentElement.clientWidth,
       );

@@ -18,7 +18,7 @@ const AT_ONCE: usize = 2;
 /// Passwords that wait for that.
 const MAX_WAITING: usize = 16;
 /// The shortest password that is taken, in characters.
-pub const MIN_CHARACTERS: usize = 8;
+pub const MIN_CHARACTERS: usize = 10;
 /// The longest password, in bytes.
 pub const MAX_BYTES: usize = 1_024;
 /// Random bytes that make two hashes of one password differ.
@@ -127,11 +127,11 @@ mod tests {
     #[test]
     fn passwords_have_a_least_and_a_greatest_length() {
         let check = |text: &str| check(&Secret::new(text));
-        assert_eq!(check("1234567"), Err(BadPassword::Short));
-        assert_eq!(check("äöüäöüäö"), Ok(()));
+        assert_eq!(check("123456789"), Err(BadPassword::Short));
+        assert_eq!(check("äöüäöüäöüä"), Ok(()));
         assert_eq!(check(&"x".repeat(MAX_BYTES)), Ok(()));
         assert_eq!(check(&"x".repeat(MAX_BYTES + 1)), Err(BadPassword::Long));
-        assert_eq!(check("12345678\n"), Err(BadPassword::Control));
+        assert_eq!(check("1234567890\n"), Err(BadPassword::Control));
     }
 
     #[tokio::test]

@@ -63,6 +63,33 @@ describe('a page', () => {
     expect(live.state).toBe('live');
   });
 
+  it('fetches soon if no stream comes, and only once if one does', () => {
+    const refetch = vi.fn();
+    live.start();
+    live.watch({ scope: 'overview' }, { refetch });
+    vi.advanceTimersByTime(TIMES.first - 1);
+    expect(refetch).not.toHaveBeenCalled();
+    vi.advanceTimersByTime(1);
+    expect(refetch.mock.calls).toEqual([[false]]);
+    live.watch({ scope: 'none' }, { refetch });
+    vi.advanceTimersByTime(1);
+    Stream.last.say('hello', hello, '1');
+    vi.advanceTimersByTime(TIMES.first);
+    expect(refetch.mock.calls).toEqual([[false], [true]]);
+  });
+
+  it('that hears what the page before it heard fetches at once, by the same stream', () => {
+    live.start();
+    const leave = live.watch({ scope: 'none' }, {});
+    Stream.last.say('hello', hello, '1');
+    leave();
+    const refetch = vi.fn();
+    live.watch({ scope: 'none' }, { refetch });
+    vi.advanceTimersByTime(0);
+    expect(refetch.mock.calls).toEqual([[false]]);
+    expect(Stream.all.length).toBe(1);
+  });
+
   it('that follows another costs one new stream, and does not resume the old scope', () => {
     live.start();
     const leave = live.watch({ scope: 'overview' }, {});

@@ -1,9 +1,10 @@
 /**
  * What changed, as it changes: one event stream with the scope of the page that is shown.
  *
- * The stream is resumed where it broke. Where that cannot be, and at the first contact, `refetch` is
- * called: whoever shows something fetches it again. While there is no stream, `poll` is called from time
- * to time; while the tab is hidden, there is no stream, and only `glance` is called, slowly.
+ * A page fetches nothing by itself when it opens: `refetch` is called as soon as its stream is there, so
+ * that no change is missed between the two and nothing is fetched twice; or soon, if no stream comes. It is
+ * called again where a stream that broke cannot be resumed, and from time to time while there is none.
+ * While the tab is hidden, there is no stream, and only `glance` is called, slowly.
  */
 import { address, type Query } from './api';
 import type { LiveEventName, LiveEvents } from './types';
@@ -18,8 +19,11 @@ export type Scope =
 export type LiveState = 'connecting' | 'live' | 'polling' | 'lost' | 'hidden' | 'ended';
 
 export type Handlers = { [Name in LiveEventName]?: (data: LiveEvents[Name]) => void } & {
-  /** What is shown may be wrong: fetch it again. */
-  refetch?: () => void;
+  /**
+   * Nothing is known yet, or what is shown may be wrong: fetch it. `greeted` with the `hello` of a stream,
+   * after which the counts come by themselves, and the summary where it was asked for.
+   */
+  refetch?: (greeted: boolean) => void;
 };
 
 /** All in milliseconds. */
@@ -29,6 +33,8 @@ export const TIMES = {
   /** Before the first new try; doubled with each, with chance, up to `retryMost`. */
   retry: 1_000,
   retryMost: 30_000,
+  /** How long a page that opens waits for its stream before it fetches without one. */
+  first: 1_000,
   /** Between polls while there is no stream. */
   poll: 15_000,
   /** Between glances while the tab is hidden. */
@@ -75,7 +81,7 @@ export class Live {
   #source: EventSource | null = null;
   #lastId = '';
   #tries = 0;
-  #timers: { silence?: Timer; retry?: Timer; poll?: Timer; switch?: Timer } = {};
+  #timers: { silence?: Timer; retry?: Timer; poll?: Timer; switch?: Timer; first?: Timer } = {};
   #started = false;
 
   /** `changed` is told when the state or the time of the last word changed. */
@@ -87,6 +93,7 @@ export class Live {
   start(): void {
     this.#started = true;
     this.#connect();
+    this.#fetchIn(TIMES.first);
   }
 
   stop(): void {
@@ -94,6 +101,7 @@ export class Live {
     this.#close();
     clearTimeout(this.#timers.poll);
     clearTimeout(this.#timers.switch);
+    clearTimeout(this.#timers.first);
   }
 
   /** Handlers for as long as the application lives. */
@@ -105,6 +113,8 @@ export class Live {
   watch(scope: Scope, handlers: Handlers): () => void {
     this.#page = handlers;
     this.#choose(scope);
+    const coming = this.state === 'connecting' || this.#timers.switch !== undefined;
+    if (this.#started) this.#fetchIn(coming && this.state !== 'lost' ? TIMES.first : 0);
     return () => {
       if (this.#page !== handlers) return;
       this.#page = {};
@@ -139,7 +149,16 @@ export class Live {
     if (!this.#started) return;
     // One page goes and the next comes within a moment: one new stream, not two.
     clearTimeout(this.#timers.switch);
-    this.#timers.switch = setTimeout(() => this.#connect(), 0);
+    this.#timers.switch = setTimeout(() => {
+      this.#timers.switch = undefined;
+      this.#connect();
+    }, 0);
+  }
+
+  /** The first fetch of a page, if no stream greets it before. */
+  #fetchIn(milliseconds: number): void {
+    clearTimeout(this.#timers.first);
+    this.#timers.first = setTimeout(() => this.#page.refetch?.(false), milliseconds);
   }
 
   #connect(): void {
@@ -173,12 +192,14 @@ export class Live {
     this.#hear('live');
     this.#watchSilence();
     for (const handlers of [...this.#always, this.#page]) handlers[name]?.(data);
-    if (name === 'reset' || (name === 'hello' && !resumed)) this.#refetch();
+    if (name === 'reset') this.#refetch(false);
+    if (name === 'hello' && !resumed) this.#refetch(true);
     if (name === 'bye') this.#broken();
   }
 
-  #refetch(): void {
-    for (const handlers of [...this.#always, this.#page]) handlers.refetch?.();
+  #refetch(greeted: boolean): void {
+    clearTimeout(this.#timers.first);
+    for (const handlers of [...this.#always, this.#page]) handlers.refetch?.(greeted);
   }
 
   /** The stream is gone: try again later, and poll until it is back. */
@@ -204,7 +225,7 @@ export class Live {
       await this.#around.glance();
       if ((this.state as LiveState) === 'live') return;
       this.#hear(hidden ? 'hidden' : 'polling');
-      if (!hidden) this.#page.refetch?.();
+      if (!hidden) this.#page.refetch?.(false);
     } catch {
       if ((this.state as LiveState) !== 'live') this.#set('lost');
     }

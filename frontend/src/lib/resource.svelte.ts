@@ -1,4 +1,5 @@
 /** What a page fetched: the newest answer, what went wrong, and lists that come page by page. */
+import { untrack } from 'svelte';
 import { ApiError, explain, get, type Query } from './api';
 import type { Page } from './types';
 
@@ -154,6 +155,16 @@ export class Paged<T> {
   stop(): void {
     this.#running?.abort();
   }
+}
+
+/** Runs `then` whenever what `watched` reads has changed; not at first, when the stream says to fetch. */
+export function whenChanged(watched: () => unknown, then: () => void): void {
+  let first = true;
+  $effect(() => {
+    watched();
+    if (!first) untrack(then);
+    first = false;
+  });
 }
 
 /** Calls something soon, and not more often than every `milliseconds`, however often it is asked for. */

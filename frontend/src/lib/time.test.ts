@@ -21,6 +21,8 @@ it('tells the past from the future, and a moment that never was', () => {
   expect(ago(940, 1000)).toBe('1 min ago');
   expect(ago(999.5, 1000)).toBe('now');
   expect(ago(1030, 1000)).toBe('in 30 s');
+  expect(ago(86_400 * 30, 1.5)).toBe('in 30 d');
+  expect(ago(4 * 3600, 1.5)).toBe('in 4 h');
   expect(ago(0, 1000)).toBe('never');
   expect(since(0, 1000)).toBe('');
 });

@@ -28,8 +28,14 @@ export function since(at: number, now: number): string {
 export function ago(at: number, now: number): string {
   if (at <= 0) return 'never';
   const seconds = now - at;
-  if (seconds < -1) return `in ${duration(-seconds)}`;
+  if (seconds < -1) return `in ${duration(roundly(-seconds))}`;
   return seconds < 2 ? 'now' : `${duration(seconds)} ago`;
+}
+
+/** What was just set for 30 days ends in 30 days, and not in 29. */
+function roundly(seconds: number): number {
+  const unit = seconds < HOUR ? 1 : seconds < 10 * DAY ? MINUTE : DAY;
+  return Math.round(seconds / unit) * unit;
 }
 
 const sameDay = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' });

@@ -1,7 +1,7 @@
 // @vitest-environment node
 import { expect, it } from 'vitest';
 import type { Counts } from './types';
-import { headline } from './words';
+import { headline, sentence } from './words';
 
 const none: Counts = {
   Total: 9,
@@ -15,6 +15,10 @@ const none: Counts = {
   Stopped: 0,
   Stale: 0,
 };
+
+it('makes a sentence of a message', () => {
+  expect([sentence('it is away'), sentence('Gone!')]).toEqual(['It is away.', 'Gone!']);
+});
 
 it('is calm when all is well, and names the worst when not', () => {
   expect(headline(none, { ...none, Info: 3 })).toBe('All is well');

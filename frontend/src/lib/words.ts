@@ -38,3 +38,9 @@ export function headline(hosts: Counts, probes: Counts): string {
   if (minor.length) return listed(minor);
   return 'All is well';
 }
+
+/** A message as a sentence: its first letter large, and a full stop. */
+export function sentence(text: string): string {
+  const end = /[.!?…]$/.test(text) ? '' : '.';
+  return text.charAt(0).toUpperCase() + text.slice(1) + end;
+}

@@ -40,7 +40,7 @@ export function scopeOf({ hostname, group, probe }: LogFilter): Scope {
 
 const RANK: Partial<Record<Level, number>> = { info: 1, warn: 2, crit: 3, error: 4, down: 5 };
 
-/** Whether the level and the text fit, which are looked at here and not on the server. */
+/** Whether the level and the text of an entry from the event stream fit, as the server does for its list. */
 export function matches(entry: LogEntry, filter: LogFilter): boolean {
   const least = RANK[filter.level as Level] ?? 0;
   if (least > 0 && (RANK[levelOfEntry(entry)] ?? 0) < least) return false;

@@ -3,13 +3,8 @@ import { ApiError, explain, get } from '../../lib/api';
 import type { LogEntry } from '../../lib/types';
 import { inTime, matches, merge, type LogFilter } from './logs';
 
-/** Entries of one answer; more where most of them are left out by level or text. */
+/** Entries of one answer. */
 const BATCH = 100;
-const BATCH_FILTERED = 1_000;
-/** Requests of one step back, when hardly anything matches. */
-const BATCHES = 5;
-/** Matches that end a step back. */
-const ENOUGH = 60;
 /** Entries that are held at most; who wants older ones goes on from there. */
 export const MOST_HELD = 5_000;
 /** Entries held while the list is not followed; beyond that it is fetched anew. */
@@ -21,8 +16,6 @@ export class Tail {
   known = $state(false);
   /** Nothing is older than what is shown. */
   ended = $state(false);
-  /** The oldest entry that was looked at, by its time. */
-  searchedTo = $state(0);
   /** New entries go in front at once; else they wait. */
   following = $state(true);
 
@@ -34,10 +27,12 @@ export class Tail {
   #offset = 0;
   #running: AbortController | null = null;
 
-  shown = $derived.by(() => this.#held.filter((entry) => matches(entry, this.#filter)));
-
   constructor(filter: LogFilter) {
     this.#filter = filter;
+  }
+
+  get shown(): readonly LogEntry[] {
+    return this.#held;
   }
 
   get waiting(): number {
@@ -65,9 +60,8 @@ export class Tail {
 
   /** An entry that came by the event stream. */
   take(entry: LogEntry): void {
-    if (!inTime(entry, this.#filter)) return;
+    if (!inTime(entry, this.#filter) || !matches(entry, this.#filter)) return;
     this.#offset += 1;
-    if (!matches(entry, this.#filter)) return;
     if (this.following) {
       this.#held = merge(this.#held, [entry]).slice(0, MOST_HELD);
       return;
@@ -92,25 +86,14 @@ export class Tail {
     this.#running?.abort();
     const running = new AbortController();
     this.#running = running;
-    const { level, q, ...asked } = this.#filter;
-    const limit = level || q ? BATCH_FILTERED : BATCH;
-    let found = 0;
-    let first = anew;
+    const query = { ...this.#filter, limit: BATCH, offset: this.#offset };
     try {
-      for (let batch = 0; batch < BATCHES && found < ENOUGH; batch += 1) {
-        const query = { ...asked, level, q, limit, offset: this.#offset };
-        const options = { query, signal: running.signal };
-        const entries = await get<LogEntry[]>('/api/logs', options);
-        if (running.signal.aborted) return;
-        this.#offset += entries.length;
-        found += entries.filter((entry) => matches(entry, this.#filter)).length;
-        this.#held = merge(first ? [] : this.#held, entries);
-        first = false;
-        this.known = true;
-        this.ended = entries.length < limit;
-        this.searchedTo = entries.at(-1)?.Timestamp ?? this.searchedTo;
-        if (this.ended || this.full) break;
-      }
+      const entries = await get<LogEntry[]>('/api/logs', { query, signal: running.signal });
+      if (running.signal.aborted) return;
+      this.#offset += entries.length;
+      this.#held = merge(anew ? [] : this.#held, entries);
+      this.known = true;
+      this.ended = entries.length < BATCH;
       this.trouble = '';
       this.status = 0;
     } catch (error) {

@@ -82,14 +82,13 @@ describe('Tail', () => {
     expect([ids(log)[0], log.waiting]).toEqual([6, 0]);
   });
 
-  it('looks on where hardly anything matches, within bounds', async () => {
-    add(9_000, (id) => (id === 10 ? { Now: 500 } : {}));
-    const log = tail('level=error');
+  it('leaves level and text to the server, and looks at them in what comes by the stream', async () => {
+    const log = tail('level=error&q=disk');
     await log.load();
-    expect(ids(log)).toEqual([]);
-    expect(asked.length).toBeLessThanOrEqual(5);
-    expect(log.ended).toBe(false);
-    expect(log.searchedTo).toBeGreaterThan(1);
+    expect([asked[0]?.get('level'), asked[0]?.get('q')]).toEqual(['error', 'disk']);
+    log.take(add(1, () => ({ Now: 500, Message: 'disk is gone' })));
+    log.take(add(1, () => ({ Now: 100, Message: 'disk is back' })));
+    expect(ids(log)).toEqual([1]);
   });
 
   it('keeps what is shown when the server is away', async () => {
