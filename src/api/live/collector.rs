@@ -14,6 +14,7 @@ use std::{
 use futures_util::future::select_all;
 use serde::Serialize;
 use tokio::sync::watch;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
@@ -53,26 +54,28 @@ pub struct Front {
 }
 
 /// A probe that is gone.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-struct GoneProbe<'a> {
+pub struct GoneProbe<'a> {
+    /// The key of its host.
     host: String,
     name: &'a str,
 }
 
 /// A host that is gone.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-struct GoneHost<'a> {
+pub struct GoneHost<'a> {
     uuid: Uuid,
     key: String,
     name: &'a str,
 }
 
 /// A list that is to be fetched again.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-struct Changed {
+pub struct Changed {
+    /// `authority`, `orders`, `access`, `disabled` or `audit`.
     what: &'static str,
 }
 

@@ -17,7 +17,7 @@ use super::{
     rows::{HostRow, ProbeRow},
 };
 use crate::{
-    api::Api,
+    api::{Api, openapi::Refusal},
     tree::{Instance, ProbeName, View},
 };
 
@@ -53,7 +53,7 @@ pub struct FoundGroup {
     responses(
         (status = 200, body = Found),
         (status = 304, description = "The caller has it"),
-        (status = 400, body = String, description = "Why it was not understood"),
+        (status = 400, body = Refusal, description = "Why it was not understood"),
     )
 )]
 pub async fn search(
