@@ -32,7 +32,8 @@ test.beforeEach(() => tree.shows('asked', 'raid', 100));
 test('offline and back', async ({ page, context }) => {
   await begin(page);
   await context.setOffline(true);
-  await expect(banner(page)).toBeVisible();
+  // The open stream only falls silent: it is taken for dead after 25 s.
+  await expect(banner(page)).toBeVisible({ timeout: 60_000 });
   await expect(page.getByText(/^This is how it was .* ago\.$/)).toBeVisible();
   await expect(page).toHaveTitle(/^Unknown/);
   tree.asked.tell('raid', { Status: 350, Message: 'sdc has left as well' });

@@ -18,6 +18,9 @@ const tree = useTree((tree) => {
   tree.asked.puppet('asked_to_run', { Status: 100, Message: 'at rest' }, 3600);
 });
 
+// The schedule of a host that is away cannot be asked for.
+test.use({ tolerated: /503.*schedule/ });
+
 const probe = (page: Page, name: string, host = 'leaf') =>
   open(page, tree.top.url, { path: `/hosts/${host}/probes/${name}`, heading: name });
 

@@ -13,6 +13,9 @@ const KEY = '<script>window.owned=103</script>';
 const REASON = '"><img src=x onerror=window.owned=104>\u202enosaer';
 const LONG = '<b onclick=window.owned=105>long</b> '.repeat(2_800);
 
+// Labels that cannot be are refused.
+test.use({ tolerated: /status of 400 .*labels=/ });
+
 const tree = useTree(async (tree) => {
   // The leaf is replaced by one whose every name is hostile.
   const { leaf } = tree;
@@ -95,7 +98,8 @@ test('on the page of the host, with every detail unfolded', async ({ page }) => 
   for (const payload of PAYLOADS) await expect(probes).toContainText(asName(payload).trim());
   const unfold = page.getByRole('button', { name: /^What .* said$/s });
   for (const button of await unfold.all()) await button.click();
-  await expect(page.getByRole('table')).toHaveCount(PAYLOADS.length);
+  const tables = () => page.getByRole('table').count();
+  await expect.poll(tables).toBeGreaterThanOrEqual(PAYLOADS.length);
   await expect(page.getByText(KEY).first()).toBeVisible();
   await isClean(page);
 });
@@ -108,7 +112,8 @@ test('on the page of each probe, by its address', async ({ page }) => {
     const heading = page.getByRole('heading', { level: 1 });
     await expect(heading).toHaveText(name.trim());
     const said = page.getByRole('region', { name: 'What it says' });
-    await expect(said.getByRole('columnheader').first()).toHaveText(payload.trim());
+    const column = said.getByRole('columnheader').filter({ hasText: payload.trim() });
+    await expect(column).toHaveCount(1);
     await expect(said).toContainText(payload.trim());
     await isClean(page);
   }
