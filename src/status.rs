@@ -91,6 +91,25 @@ impl Level {
             Level::Down => "DOWN",
         }
     }
+
+    /// The level that a word stands for, whatever its case.
+    pub fn parse(word: &str) -> Option<Level> {
+        let all = [Level::Ok, Level::Info, Level::Warn, Level::Crit, Level::Error, Level::Down]
+            .into_iter();
+        all.into_iter().find(|level| level.word().eq_ignore_ascii_case(word))
+    }
+
+    /// The lowest status of this level.
+    pub fn least(self) -> Status {
+        Status(match self {
+            Level::Ok => 100,
+            Level::Info => 101,
+            Level::Warn => 200,
+            Level::Crit => 300,
+            Level::Error => 500,
+            Level::Down => 999,
+        })
+    }
 }
 
 #[cfg(test)]
@@ -100,6 +119,11 @@ mod tests {
     #[test]
     fn ranges_are_those_of_the_documentation() {
         let level = |n| Status::new(n).map(Status::level);
+        for word in ["ok", "INFO", "Warn", "crit", "error", "down"] {
+            let level = Level::parse(word).unwrap();
+            assert_eq!((level.least().level(), level.word()), (level, &*word.to_uppercase()));
+        }
+        assert_eq!(Level::parse("warning"), None);
         assert_eq!(level(100), Some(Level::Ok));
         assert_eq!(level(101), Some(Level::Info));
         assert_eq!(level(199), Some(Level::Info));

@@ -23,7 +23,7 @@ use super::{
     views,
 };
 use crate::{
-    status::Status,
+    status::{Level, Status},
     store::{LogQuery, Store, StoreError, Subject},
     tree::{Instance, ProbeName, View},
 };
@@ -46,6 +46,8 @@ pub fn reads() -> OpenApiRouter<Arc<Api>> {
 const DEFAULT_LIMIT: usize = 100;
 /// Most entries of one answer.
 const MAX_LIMIT: usize = 10_000;
+/// Longest text that is looked for, in characters.
+const MAX_TEXT: usize = 256;
 /// How far back a timeline goes when the caller does not say.
 const DEFAULT_TIMELINE: SignedDuration = SignedDuration::from_hours(24);
 /// Ways besides the chosen one whose word about a host counts in its timeline.
@@ -173,16 +175,8 @@ async fn answer(
             return Ok(Err(Missing::Host));
         }
         // Nothing matched: perhaps the time or the page asked for, perhaps there never was such a probe.
-        let ever = LogQuery {
-            host: wanted.host.clone(),
-            group: None,
-            probe: wanted.probe.clone(),
-            since: None,
-            until: None,
-            after: None,
-            limit: 1,
-            offset: 0,
-        };
+        let (host, probe) = (wanted.host.clone(), wanted.probe.clone());
+        let ever = LogQuery { host, probe, limit: 1, ..LogQuery::default() };
         let missing = wanted.probe.is_some() && store.logs(&ever)?.is_empty();
         Ok(if missing { Err(Missing::Probe) } else { Ok(found) })
     });
@@ -360,7 +354,10 @@ impl IntoParams for LogParams {
             query("probe", text(), "only of probes of this name"),
             query("since", time(), "not before this time"),
             query("until", time(), "not after this time"),
-            query("after", number(), "only entries with a greater id"),
+            query("after", number(), "only entries with a greater id, the oldest first"),
+            query("before", number(), "only entries with a lower id: the next page"),
+            query("level", text(), "this level or worse: ok, info, warn, crit, error, down"),
+            query("q", text(), "only entries with this text in the message or in a name"),
             query("limit", number(), "how many, 100 if not given, 10,000 at most"),
             query("offset", number(), "how many of the newest are left out"),
         ]
@@ -383,16 +380,7 @@ impl IntoParams for TimelineParams {
 /// Reads the parameters that the log routes share. What is no number falls back to the default, as in
 /// the original; what is no time is refused, since falling back would answer another question.
 fn read_query(query: &str) -> Result<LogQuery, String> {
-    let mut wanted = LogQuery {
-        host: None,
-        group: None,
-        probe: None,
-        since: None,
-        until: None,
-        after: None,
-        limit: DEFAULT_LIMIT,
-        offset: 0,
-    };
+    let mut wanted = LogQuery { limit: DEFAULT_LIMIT, ..LogQuery::default() };
     for (name, value) in query_pairs(query) {
         match name.as_str() {
             _ if value.is_empty() => {}
@@ -402,12 +390,21 @@ fn read_query(query: &str) -> Result<LogQuery, String> {
             "limit" => wanted.limit = value.parse().unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT),
             "offset" => wanted.offset = value.parse().unwrap_or(0),
             "after" => wanted.after = value.parse().ok(),
+            "before" => wanted.before = value.parse().ok(),
             "since" => wanted.since = Some(read_time(&value)?),
             "until" => wanted.until = Some(read_time(&value)?),
+            "level" => wanted.level = Some(read_level(&value)?),
+            "q" => wanted.text = Some(value.chars().take(MAX_TEXT).collect()),
             _ => {}
         }
     }
     Ok(wanted)
+}
+
+/// A level by its word.
+pub fn read_level(word: &str) -> Result<Level, String> {
+    Level::parse(word)
+        .ok_or_else(|| format!("`{word}` is no level: write ok, info, warn, crit, error or down"))
 }
 
 fn read_time(text: &str) -> Result<Timestamp, String> {

@@ -40,17 +40,6 @@ const TAGS: [(&str, &str); 8] = [
     ("about", "This instance and this API"),
 ];
 
-/// What the operations of a router have in common.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Gate {
-    /// Everybody may ask.
-    Open,
-    /// Who may read.
-    Read,
-    /// Operators.
-    Change,
-}
-
 pub fn open() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new().routes(routes!(json)).routes(routes!(yaml))
 }
@@ -103,8 +92,8 @@ pub fn document() -> OpenApi {
         let mut part = router.into_openapi();
         for (path, item) in &mut part.paths.paths {
             for (method, operation) in operations(item) {
-                let gate = if is_guarded { Gate::of(&method, path) } else { Gate::Open };
-                complete(path, operation, gate);
+                let role = if is_guarded { rights::needed(&method, Some(path)) } else { Role::None };
+                complete(path, operation, role, rights::only_reads(&method));
                 if is_guarded {
                     guard_refuses(operation);
                 }
@@ -132,16 +121,6 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operati
     all.into_iter().filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }
 
-impl Gate {
-    fn of(method: &Method, path: &str) -> Gate {
-        match (rights::needed(method, Some(path)), rights::only_reads(method)) {
-            (Role::None, _) => Gate::Open,
-            (_, true) => Gate::Read,
-            (_, false) => Gate::Change,
-        }
-    }
-}
-
 /// What the guard may say to every request, whatever it is for.
 fn guard_refuses(operation: &mut Operation) {
     refuses(operation, 403, "the caller may not do this, or a page of another site has asked");
@@ -151,7 +130,7 @@ fn guard_refuses(operation: &mut Operation) {
 }
 
 /// Adds what the checks in front of an operation ask for and answer.
-fn complete(path: &str, operation: &mut Operation, gate: Gate) {
+fn complete(path: &str, operation: &mut Operation, role: Role, only_reads: bool) {
     // The first line of a doc comment is a sentence; a summary is a heading.
     if let Some(summary) = &mut operation.summary {
         summary.truncate(summary.trim_end_matches('.').len());
@@ -163,9 +142,11 @@ fn complete(path: &str, operation: &mut Operation, gate: Gate) {
             "a part of the path is not UTF-8, or a parameter cannot be understood",
         );
     }
-    if gate != Gate::Open {
+    if role > Role::None {
         let nobody = std::iter::once(SecurityRequirement::default());
-        let ways = ways_to_say_who().map(|(name, _)| SecurityRequirement::new(name, NO_SCOPES));
+        // For ways that are not OAuth, these are the roles that one has to have.
+        let role = [role.word()];
+        let ways = ways_to_say_who().map(|(name, _)| SecurityRequirement::new(name, role));
         operation.security = Some(nobody.chain(ways).collect());
         let unknown = ResponseBuilder::new()
             .description("credentials are missing, or are wrong")
@@ -173,7 +154,7 @@ fn complete(path: &str, operation: &mut Operation, gate: Gate) {
         operation.responses.responses.entry("401".into()).or_insert(unknown.build().into());
         refuses(operation, 403, "the caller may not do this");
     }
-    if gate == Gate::Change {
+    if role > Role::None && !only_reads {
         operation.parameters.get_or_insert_default().push(RefOr::T(request_header()));
     }
     let has_tag = |response: &RefOr<utoipa::openapi::Response>| match response {
@@ -182,7 +163,7 @@ fn complete(path: &str, operation: &mut Operation, gate: Gate) {
             .any(|kind| response.content.contains_key(*kind)),
         RefOr::Ref(_) => false,
     };
-    if gate != Gate::Change && operation.responses.responses.get("200").is_some_and(has_tag) {
+    if only_reads && operation.responses.responses.get("200").is_some_and(has_tag) {
         let same = ResponseBuilder::new().description("what `If-None-Match` names is still true");
         operation.responses.responses.entry("304".into()).or_insert(same.build().into());
     }
@@ -192,7 +173,6 @@ fn complete(path: &str, operation: &mut Operation, gate: Gate) {
 const LABELS: &str = r"^(?!(.*,)?([^=,]+)=.*,\2=)[^=,]+=[^,]*(,[^=,]+=[^,]*)*$";
 /// The last Unix second that is understood: the end of the year 9999, west of Greenwich.
 const LAST_SECOND: i64 = 253_402_207_200;
-const NO_SCOPES: [&str; 0] = [];
 
 /// Adds a refusal, unless the operation has its own word for it.
 fn refuses(operation: &mut Operation, status: u16, why: &str) {

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{Entry, JOURNAL_BATCH_BYTES, MAX_ROWS};
 use crate::{
-    status::Status,
+    status::{Level, Status},
     tree::{Kind, ProbeName, Transition},
 };
 
@@ -36,6 +36,13 @@ pub struct LogQuery {
     pub until: Option<Timestamp>,
     /// Only entries with a higher id, the oldest first: for following.
     pub after: Option<u64>,
+    /// Only entries with a lower id: for going back, while new ones come.
+    pub before: Option<u64>,
+    /// Only entries that tell of this level or a worse one.
+    pub level: Option<Level>,
+    /// Only entries with this text in their message or in a name. The case of Latin letters does not
+    /// matter.
+    pub text: Option<String>,
     /// At most this many, and never more than [`MAX_ROWS`].
     pub limit: usize,
     /// Leaves out this many at the beginning.
@@ -167,14 +174,19 @@ pub(super) fn id_before_newest(connection: &Connection, count: usize) -> rusqlit
 pub(super) fn logs(connection: &Connection, query: &LogQuery) -> rusqlite::Result<Vec<Entry>> {
     let text = |text: &Option<String>| text.clone().map(Value::Text);
     let time = |time: Option<Timestamp>| time.map(|time| Value::Integer(time.as_millisecond()));
-    let id = query.after.map(|id| Value::Integer(i64::try_from(id).unwrap_or(i64::MAX)));
+    let id = |id: Option<u64>| id.map(|id| Value::Integer(i64::try_from(id).unwrap_or(i64::MAX)));
+    let level = query.level.filter(|level| *level > Level::Ok);
+    let level = level.map(|level| Value::Integer(level.least().number().into()));
     let conditions = [
         (" AND host = ?", text(&query.host)),
         (" AND grp = ?", text(&query.group)),
         (" AND probe = ?", text(&query.probe)),
         (" AND at >= ?", time(query.since)),
         (" AND at < ?", time(query.until)),
-        (" AND id > ?", id),
+        (" AND id > ?", id(query.after)),
+        (" AND id < ?", id(query.before)),
+        // Down is told by the kind, with or without a status.
+        (" AND (now >= ? OR kind = 'instance_down')", level),
     ];
     let mut sql = format!("SELECT {COLUMNS} FROM journal WHERE 1");
     let mut values = Vec::new();
@@ -184,11 +196,29 @@ pub(super) fn logs(connection: &Connection, query: &LogQuery) -> rusqlite::Resul
             values.push(value);
         }
     }
+    if let Some(text) = &query.text {
+        let columns = ["message", "host", "probe", "grp"];
+        let like = columns.map(|column| format!("{column} LIKE ? ESCAPE '\\'")).join(" OR ");
+        sql.push_str(&format!(" AND ({like})"));
+        values.extend(columns.map(|_| Value::Text(pattern(text))));
+    }
     let order = if query.after.is_some() { "ASC" } else { "DESC" };
     let limit = query.limit.min(MAX_ROWS);
     let offset = i64::try_from(query.offset).unwrap_or(i64::MAX);
     sql.push_str(&format!(" ORDER BY id {order} LIMIT {limit} OFFSET {offset}"));
     entries(connection, &sql, values)
+}
+
+/// What `LIKE` takes for any text with this one in it.
+fn pattern(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for c in text.chars() {
+        if matches!(c, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern + "%"
 }
 
 /// The names in the journal.

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::{
     json::Json,
-    status::Status,
+    status::{Level, Status},
     tree::{Kind, ProbeName, ProbeResult, Transition},
 };
 
@@ -310,6 +310,10 @@ fn the_log_can_be_asked_for_a_part() {
     written[1].transition.host = "b".into();
     written[1].transition.group = "db".into();
     written[2].transition.probe = None;
+    written[0].transition.message = "100%_\\ full".into();
+    for (entry, now) in written.iter_mut().zip([100, 300, 200, 250]) {
+        entry.transition.now = Status::new(now);
+    }
     for (n, entry) in written.iter_mut().enumerate() {
         entry.transition.at = time(100 * n as i64);
     }
@@ -330,6 +334,13 @@ fn the_log_can_be_asked_for_a_part() {
     check(LogQuery { since: Some(time(100)), until: Some(time(300)), ..all() }, &[3, 2]);
     check(LogQuery { after: Some(1), limit: 2, ..all() }, &[2, 3]);
     check(LogQuery { after: Some(u64::MAX), ..all() }, &[]);
+    check(LogQuery { before: Some(3), ..all() }, &[2, 1]);
+    check(LogQuery { level: Some(Level::Ok), ..all() }, &[4, 3, 2, 1]);
+    check(LogQuery { level: Some(Level::Crit), ..all() }, &[2]);
+    check(LogQuery { level: Some(Level::Error), ..all() }, &[]);
+    check(LogQuery { text: Some("DB".into()), ..all() }, &[2]);
+    check(LogQuery { text: Some("100%_\\".into()), ..all() }, &[1]);
+    check(LogQuery { text: Some("%".into()), ..all() }, &[1]);
 
     let strings =
         |names: &[&str]| names.iter().map(std::string::ToString::to_string).collect::<Vec<_>>();

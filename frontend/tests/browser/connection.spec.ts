@@ -5,7 +5,8 @@ import { expect, test, useTree } from './fixture/test.ts';
 
 const tree = useTree();
 test.use({
-  tolerated: [/ERR_INTERNET_DISCONNECTED/, /ERR_CONNECTION_REFUSED/, /ERR_INCOMPLETE_CHUNKED/, /ERR_CONNECTION_RESET/, /ERR_EMPTY_RESPONSE/, /ERR_NETWORK_CHANGED/, /ERR_FAILED/],
+  tolerated:
+    /ERR_INTERNET_DISCONNECTED|ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|ERR_NETWORK_CHANGED|ERR_FAILED/,
 });
 
 const banner = (page: Page) => page.getByText('The server cannot be reached; trying again.');
@@ -58,7 +59,10 @@ test('the server is stopped in good order and started again', async ({ page }) =
   await expect(banner(page)).toBeVisible();
   tree.asked.tell('raid', { Status: 350, Message: 'sdc has left as well' });
   await tree.top.start();
-  await page.getByRole('button', { name: 'Try now' }).click({ timeout: 5_000 }).catch(() => {});
+  await page
+    .getByRole('button', { name: 'Try now' })
+    .click({ timeout: 5_000 })
+    .catch(() => {});
   await recovered(page);
 });
 
@@ -68,7 +72,9 @@ test('a server that hangs is noticed, on the wall as well', async ({ page, brows
   await begin(page);
   tree.top.signal('SIGSTOP');
   try {
-    await expect(page.getByText(/No news from the server|cannot be reached/)).toBeVisible({ timeout: 60_000 });
+    await expect(page.getByText(/No news from the server|cannot be reached/)).toBeVisible({
+      timeout: 60_000,
+    });
     await expect(wall.getByText('The server does not answer.')).toBeVisible({ timeout: 60_000 });
     await expect(page.locator('html')).toHaveAttribute('data-stale');
   } finally {

@@ -5,7 +5,15 @@ import { expect, test, useTree } from './fixture/test.ts';
 
 const tree = useTree((tree) => {
   // One of its own for each test, so that none depends on another.
-  for (const name of ['to_run', 'to_retime', 'to_disable', 'to_enable', 'for_two', 'to_wait', 'to_cancel'])
+  for (const name of [
+    'to_run',
+    'to_retime',
+    'to_disable',
+    'to_enable',
+    'for_two',
+    'to_wait',
+    'to_cancel',
+  ])
     tree.leaf.puppet(name, { Status: 100, Message: 'at rest' }, 3600);
   tree.asked.puppet('asked_to_run', { Status: 100, Message: 'at rest' }, 3600);
 });
@@ -48,7 +56,9 @@ test('a probe gets another interval', async ({ page }) => {
   await dialog.getByRole('button', { name: 'Change' }).click();
   await expect(page.getByText('to_retime runs every 2 min now.')).toBeVisible();
   await expect(page.getByRole('region', { name: 'When it runs' })).toContainText('2 min');
-  const schedule = await tree.leaf.json<{ Probes: { Name: string; Interval: number }[] }>('/api/probes');
+  const schedule = await tree.leaf.json<{ Probes: { Name: string; Interval: number }[] }>(
+    '/api/probes',
+  );
   expect(schedule.Probes.find(({ Name }) => Name === 'to_retime')?.Interval).toBe(120);
 });
 
@@ -61,7 +71,9 @@ test('a probe is switched off, listed with its reason, and switched on again', a
   await page.getByRole('link', { name: /^Disabled/ }).click();
   await arrived(page, 'Disabled probes');
   const row = page.getByRole('list', { name: 'Disabled probes' }).getByRole('listitem');
-  await expect(row.filter({ hasText: 'to_disable' })).toContainText('the tape robot is being moved');
+  await expect(row.filter({ hasText: 'to_disable' })).toContainText(
+    'the tape robot is being moved',
+  );
   await page.getByRole('button', { name: 'Enable to_disable on leaf' }).click();
   const dialog = page.getByRole('dialog');
   await expect(dialog.getByRole('spinbutton')).toHaveValue('3600');
@@ -87,7 +99,9 @@ test('what one operator does, another sees at once', async ({ page, browser }) =
   await disable(page, 'both of us look');
   await expect(other.getByText('both of us look')).toBeVisible();
   await open(other, tree.top.url, { path: '/hosts/leaf/probes/for_two', heading: 'for_two' });
-  await expect(other.getByRole('region', { name: 'Switched off' })).toContainText('both of us look');
+  await expect(other.getByRole('region', { name: 'Switched off' })).toContainText(
+    'both of us look',
+  );
   await other.getByRole('button', { name: 'Enable again' }).click();
   await expect(page.getByRole('region', { name: 'Switched off' })).toHaveCount(0);
   await other.close();
@@ -131,7 +145,7 @@ test('every change is in the audit, with what was before and after', async ({ pa
 });
 
 test.describe(() => {
-  test.use({ tolerated: [/status of 403/] });
+  test.use({ tolerated: /status of 403/ });
 
   test('a host that does not let itself be changed says which key is missing', async ({ page }) => {
     tree.middle.set('PushClient', 'AllowRemoteControl', false);

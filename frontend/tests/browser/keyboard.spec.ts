@@ -11,7 +11,9 @@ async function tabTo(page: Page, name: string | RegExp) {
   for (let presses = 0; presses < most; presses += 1) {
     await page.keyboard.press('Tab');
     const wanted = page.getByRole('button', { name }).or(page.getByRole('link', { name }));
-    const focused = await wanted.evaluateAll((all) => all.some((one) => one === document.activeElement));
+    const focused = await wanted.evaluateAll((all) =>
+      all.some((one) => one === document.activeElement),
+    );
     if (focused) return;
   }
   throw new Error(`${String(name)} was not reached with ${most} presses of Tab`);
@@ -90,7 +92,9 @@ test('the question mark lists the keys, Escape closes, and the focus returns', a
   await expect(page.getByRole('link', { name: 'Hosts' }).first()).toBeFocused();
 });
 
-test('the slash filters, Escape leaves the field, and typing there is no shortcut', async ({ page }) => {
+test('the slash filters, Escape leaves the field, and typing there is no shortcut', async ({
+  page,
+}) => {
   await open(page, tree.top.url, { path: '/hosts', heading: 'Hosts' });
   await page.keyboard.press('/');
   await page.keyboard.type('gleak?j');
@@ -103,12 +107,13 @@ test('the slash filters, Escape leaves the field, and typing there is no shortcu
 
 test('a probe is switched off and on with the keyboard', async ({ page }) => {
   await open(page, tree.top.url, { path: '/hosts/leaf/probes/backup_age', heading: 'backup_age' });
-  await tabTo(page, 'Disable');
+  await tabTo(page, /^Disable$/);
   await page.keyboard.press('Enter');
   const dialog = page.getByRole('dialog');
   await expect(dialog).toBeVisible();
   const reason = dialog.getByRole('textbox', { name: 'Reason' });
-  while (!(await reason.evaluate((one) => one === document.activeElement))) await page.keyboard.press('Tab');
+  while (!(await reason.evaluate((one) => one === document.activeElement)))
+    await page.keyboard.press('Tab');
   await page.keyboard.type('by the keyboard');
   await tabTo(page, /^Disable$/);
   await page.keyboard.press('Enter');

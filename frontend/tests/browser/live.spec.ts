@@ -26,9 +26,17 @@ function drawn(within: Locator, text: string): Promise<number> {
 }
 
 /** Prints how long a change took from the end of the run to the screen. */
-async function timed(agent: Agent, probe: string, text: string, seen: Promise<number>, where: string) {
+async function timed(
+  agent: Agent,
+  probe: string,
+  text: string,
+  seen: Promise<number>,
+  where: string,
+) {
   const [ended, shown] = [await agent.ended(probe, text), await seen];
-  console.log(`    from the end of the run to the screen, ${where}: ${Math.round(shown - ended)} ms`);
+  console.log(
+    `    from the end of the run to the screen, ${where}: ${Math.round(shown - ended)} ms`,
+  );
 }
 
 const PLACES = [
@@ -76,12 +84,17 @@ test('a new probe appears on the page of its host, and goes with its file', asyn
   tree.leaf.puppet('newcomer', { Status: 100, Message: 'I am new' });
   await expect(row.first()).toBeVisible();
   tree.leaf.removeProbe('newcomer');
-  await expect(page.getByRole('list', { name: 'Probes, worst first' })).not.toContainText('newcomer');
+  await expect(page.getByRole('list', { name: 'Probes, worst first' })).not.toContainText(
+    'newcomer',
+  );
 });
 
 test('a host that stops is shown so, and comes back', async ({ page }) => {
   await open(page, tree.top.url, { path: '/hosts?sort=name', heading: 'Hosts' });
-  const row = page.getByRole('list', { name: 'Hosts' }).getByRole('listitem').filter({ hasText: 'leaf' });
+  const row = page
+    .getByRole('list', { name: 'Hosts' })
+    .getByRole('listitem')
+    .filter({ hasText: 'leaf' });
   await expect(row).toContainText('Warning');
   await tree.leaf.stop();
   await expect(row).toContainText('Stopped');

@@ -11,7 +11,10 @@ const PICTURES = project('target/screenshots');
 
 const tree = useTree((tree) => {
   tree.leaf
-    .puppet('certificate', { Status: 350, Message: 'the certificate of shop.example.org ends in 2 days' })
+    .puppet('certificate', {
+      Status: 350,
+      Message: 'the certificate of shop.example.org ends in 2 days',
+    })
     .puppet('replication', { Status: 500, Message: 'cannot connect to db2: connection refused' })
     .puppet('updates', { Status: 110, Message: '14 packages can be updated' })
     .puppet('idle', { Status: 100, Message: 'nothing to do' });
@@ -35,7 +38,11 @@ for (const colorScheme of ['light', 'dark'] as const) {
         ] as const) {
           await page.setViewportSize({ width, height });
           const file = join(PICTURES, `${one.name}-${width}-${colorScheme}.png`);
-          await page.screenshot({ path: file, fullPage: one.name !== 'wall', animations: 'disabled' });
+          await page.screenshot({
+            path: file,
+            fullPage: one.name !== 'wall',
+            animations: 'disabled',
+          });
           const { violations } = await new AxeBuilder({ page }).withTags(RULES).analyze();
           const found = violations.map(({ id, help, nodes }) => ({
             rule: `${id}: ${help}`,
@@ -48,11 +55,20 @@ for (const colorScheme of ['light', 'dark'] as const) {
 
     test('dialogs, menus and the search have no fault that axe finds', async ({ page }) => {
       const check = async (name: string) => {
-        await page.screenshot({ path: join(PICTURES, `${name}-1440-${colorScheme}.png`), animations: 'disabled' });
+        await page.screenshot({
+          path: join(PICTURES, `${name}-1440-${colorScheme}.png`),
+          animations: 'disabled',
+        });
         const { violations } = await new AxeBuilder({ page }).withTags(RULES).analyze();
-        expect(violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`), name).toEqual([]);
+        expect(
+          violations.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`),
+          name,
+        ).toEqual([]);
       };
-      await open(page, tree.top.url, { path: '/hosts/leaf/probes/certificate', heading: 'certificate' });
+      await open(page, tree.top.url, {
+        path: '/hosts/leaf/probes/certificate',
+        heading: 'certificate',
+      });
       await page.getByRole('button', { name: 'Disable' }).click();
       await expect(page.getByRole('dialog')).toBeVisible();
       await check('dialog');

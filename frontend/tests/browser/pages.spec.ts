@@ -11,7 +11,9 @@ for (const one of PAGES) {
     // Nothing is wider than the screen of a telephone either.
     await page.setViewportSize({ width: 390, height: 844 });
     const wider = () =>
-      page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+      page.evaluate(
+        () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+      );
     await expect.poll(wider, 'the page must not scroll sideways at 390 px').toBeLessThanOrEqual(0);
   });
 }
@@ -99,7 +101,9 @@ test('a host shows its probes worst first, their details as tables, and what sta
   await expect(below).toHaveCount(2);
   await below.getByRole('link', { name: 'asked' }).click();
   await arrived(page, 'asked');
-  await expect(page.getByText('It is asked at').or(page.getByText('What is above it'))).toBeVisible();
+  await expect(
+    page.getByText('It is asked at').or(page.getByText('What is above it')),
+  ).toBeVisible();
 });
 
 test('a nested detail is shown as JSON', async ({ page }) => {
@@ -124,7 +128,7 @@ test('what is not there says so', async ({ page }) => {
 });
 
 test.describe(() => {
-  test.use({ tolerated: [/status of 404/] });
+  test.use({ tolerated: /status of 404/ });
 
   test('a host and a probe that are not there say so', async ({ page }) => {
     await page.goto(`${tree.top.url}/hosts/nobody`);
@@ -162,12 +166,13 @@ test('nothing moves for those who do not want it', async ({ page }) => {
   await page.emulateMedia({ reducedMotion: 'reduce' });
   for (const one of PAGES) {
     await open(page, tree.top.url, one);
-    const moving = await page.evaluate(() =>
-      [...document.querySelectorAll('*')].filter((element) => {
-        const style = getComputedStyle(element);
-        const times = `${style.transitionDuration},${style.animationDuration}`.split(',');
-        return times.some((time) => parseFloat(time) > 0.01);
-      }).length,
+    const moving = await page.evaluate(
+      () =>
+        [...document.querySelectorAll('*')].filter((element) => {
+          const style = getComputedStyle(element);
+          const times = `${style.transitionDuration},${style.animationDuration}`.split(',');
+          return times.some((time) => parseFloat(time) > 0.01);
+        }).length,
     );
     expect(moving, one.name).toBe(0);
   }

@@ -14,6 +14,7 @@ use std::{
 use futures_util::future::select_all;
 use serde::Serialize;
 use tokio::sync::watch;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
@@ -41,6 +42,8 @@ const FRONT: Duration = Duration::from_millis(500);
 const PAUSE: u32 = 5;
 /// Entries of the log that one round takes.
 const MAX_ENTRIES: usize = 1_000;
+/// Probes of which is known what they said last.
+const MAX_SAID: usize = 500_000;
 
 /// What every page shows, as JSON; numbered, so that a reader knows what it has.
 #[derive(Clone, Debug, Default)]
@@ -51,26 +54,28 @@ pub struct Front {
 }
 
 /// A probe that is gone.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-struct GoneProbe<'a> {
+pub struct GoneProbe<'a> {
+    /// The key of its host.
     host: String,
     name: &'a str,
 }
 
 /// A host that is gone.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-struct GoneHost<'a> {
+pub struct GoneHost<'a> {
     uuid: Uuid,
     key: String,
     name: &'a str,
 }
 
 /// A list that is to be fetched again.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-struct Changed {
+pub struct Changed {
+    /// `authority`, `orders`, `access`, `disabled` or `audit`.
     what: &'static str,
 }
 
@@ -314,6 +319,10 @@ impl Collector {
         let result = &probe.result;
         let name = digest(&|hasher| (uuid, &result.name).hash(hasher));
         let said = digest(&|hasher| (result.status, &result.message, probe.stale).hash(hasher));
+        // Names come and go. What is forgotten is told once more than needed.
+        if self.said.len() >= MAX_SAID {
+            self.said.clear();
+        }
         self.said.insert(name, said) != Some(said)
     }
 

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// A place in the news: what has happened up to here is known to the reader.
@@ -54,6 +55,13 @@ pub struct Batch {
     pub position: Position,
 }
 
+/// What the reader holds may be wrong: fetch again.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+pub struct Reset<'a> {
+    why: &'a str,
+}
+
 impl Item {
     pub fn new(about: About, event: &'static str, data: &impl Serialize) -> Item {
         let data = serde_json::to_string(data).expect("views have text for keys");
@@ -67,11 +75,6 @@ impl Item {
 
     /// Tells readers that what they hold may be wrong.
     pub fn reset(about: About, why: &str) -> Item {
-        #[derive(Serialize)]
-        #[serde(rename_all = "PascalCase")]
-        struct Reset<'a> {
-            why: &'a str,
-        }
         Item::new(about, "reset", &Reset { why })
     }
 }

@@ -5,6 +5,7 @@
 //! begins that comes back.
 
 mod collector;
+mod described;
 mod item;
 mod reader;
 mod resume;
@@ -37,8 +38,9 @@ use scope::{NoScope, Scope, Wanted};
 
 use super::{
     Api,
-    auth::{Peer, is_foreign},
+    auth::{Origin, is_foreign},
     hosts::{query_pairs, unknown_host},
+    openapi::Refusal,
     reply,
 };
 use crate::{
@@ -206,7 +208,9 @@ impl Live {
 
 /// What may be read.
 pub fn reads() -> OpenApiRouter<Arc<Api>> {
-    OpenApiRouter::new().routes(routes!(events))
+    let mut router = OpenApiRouter::new().routes(routes!(events));
+    described::describe(router.get_openapi_mut());
+    router
 }
 
 /// What changes, as server-sent events, until either side ends it.
@@ -223,11 +227,11 @@ pub fn reads() -> OpenApiRouter<Arc<Api>> {
         ("last_event_id" = Option<String>, Query, description = "As the header Last-Event-ID: where to go on"),
     ),
     responses(
-        (status = 200, content_type = "text/event-stream", body = String),
-        (status = 400, body = String, description = "Why it was not understood"),
-        (status = 403, body = String, description = "A page of another site has asked"),
-        (status = 404, body = String, description = "There is no such host"),
-        (status = 503, body = String, description = "There are too many streams, or the server stops"),
+        (status = 200, description = "events, of which `Events` describes the data", body = described::Event, content_type = "text/event-stream"),
+        (status = 400, body = Refusal, description = "Why it was not understood"),
+        (status = 403, body = Refusal, description = "A page of another site has asked"),
+        (status = 404, body = Refusal, description = "There is no such host"),
+        (status = 503, body = Refusal, description = "There are too many streams, or the server stops"),
     )
 )]
 async fn events(
@@ -248,7 +252,8 @@ async fn events(
             return reply::refuse(StatusCode::NOT_FOUND, unknown_host(&host));
         }
     };
-    let address = request.get().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |Peer(address)| *address);
+    let address = request.get().and_then(|Origin(origin)| origin.address);
+    let address = address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     let admitted = api.live.streams.admit(address).filter(|_| !api.live.is_closed());
     let Some(admitted) = admitted else {
         let why = format!(

@@ -12,6 +12,7 @@ use tokio::{
     },
     time::Instant,
 };
+use utoipa::ToSchema;
 
 use super::{
     Rights, Subscribed,
@@ -62,31 +63,38 @@ enum Woken {
     Quiet,
 }
 
-#[derive(Serialize)]
+/// How a stream begins.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-struct Hello<'a> {
+pub struct Hello<'a> {
+    /// Unix seconds with fraction.
     now: f64,
     revision: u64,
     version: &'a str,
     caller: Named<'a>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
+#[schema(as = EventCaller)]
 struct Named<'a> {
     name: &'a str,
+    /// `readonly` or `operator`.
     role: &'static str,
 }
 
-#[derive(Serialize)]
+/// Nothing was sent for a while, but the line is alive.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-struct Time {
+pub struct Time {
+    /// Unix seconds with fraction.
     now: f64,
 }
 
-#[derive(Serialize)]
+/// The stream ends.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-struct Bye<'a> {
+pub struct Bye<'a> {
     why: &'a str,
 }
 

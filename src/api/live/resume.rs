@@ -158,6 +158,9 @@ fn missed(
 /// are all told.
 fn rows_since(scope: &Scope, tree: &View, fleet: &Fleet, revision: u64, items: &mut Vec<Item>) {
     for row in &fleet.rows {
+        if items.len() > MAX_MISSED {
+            return; // more than is told one by one
+        }
         let Some(instance) =
             tree.get(row.uuid).filter(|one| one.revision > revision || row.changed_at > revision)
         else {
@@ -171,7 +174,7 @@ fn rows_since(scope: &Scope, tree: &View, fleet: &Fleet, revision: u64, items: &
         }
         let group = row.digest.group.clone();
         let about = About::Probe { uuid: row.uuid, group, ran: false };
-        if scope.takes(&about) && items.len() <= MAX_MISSED {
+        if scope.takes(&about) {
             let probes = instance.host.probes.values();
             let row = |probe| ProbeRow::new(tree, instance, probe);
             items.extend(probes.map(|probe| Item::new(about.clone(), "probe", &row(probe))));

@@ -13,7 +13,7 @@ use super::{
     rows::{HostRow, ProbeRow, key},
 };
 use crate::{
-    api::{Api, hosts::unknown_host, reply::Segments},
+    api::{Api, hosts::unknown_host, openapi::Refusal, reply::Segments},
     orders::DisableRecord,
     tree::{self, Instance, View},
 };
@@ -117,13 +117,14 @@ impl Contact {
 #[utoipa::path(
     get,
     path = "/api/summary/hosts/{host}",
+    operation_id = "summary_host",
     tag = "summary",
     params(("host" = String, Path, description = "Its name or uuid")),
     responses(
         (status = 200, body = HostPage),
         (status = 304, description = "The caller has it"),
-        (status = 400, body = String, description = "Why it was not understood"),
-        (status = 404, body = String, description = "There is no such host"),
+        (status = 400, body = Refusal, description = "Why it was not understood"),
+        (status = 404, body = Refusal, description = "There is no such host"),
     )
 )]
 pub async fn host(

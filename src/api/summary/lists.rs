@@ -16,7 +16,7 @@ use super::{
     rows::{GroupRow, HostRow, Page, ProblemRow},
 };
 use crate::{
-    api::Api,
+    api::{Api, openapi::Refusal},
     status::Status,
     tree::{ProbeName, View},
 };
@@ -39,6 +39,7 @@ pub fn problem_row(tree: &View, fleet: &Fleet, problem: &Problem) -> Option<Prob
 #[utoipa::path(
     get,
     path = "/api/summary/problems",
+    operation_id = "summary_problems",
     tag = "summary",
     params(
         ("after" = Option<String>, Query, description = "`Next` of the page before"),
@@ -51,7 +52,7 @@ pub fn problem_row(tree: &View, fleet: &Fleet, problem: &Problem) -> Option<Prob
     responses(
         (status = 200, body = Page<ProblemRow>),
         (status = 304, description = "The caller has it"),
-        (status = 400, body = String, description = "Why it was not understood"),
+        (status = 400, body = Refusal, description = "Why it was not understood"),
     )
 )]
 pub async fn problems(
@@ -106,6 +107,7 @@ fn takes_problem(tree: &View, query: &Query, problem: &Problem) -> bool {
 #[utoipa::path(
     get,
     path = "/api/summary/groups",
+    operation_id = "summary_groups",
     tag = "summary",
     params(
         ("after" = Option<String>, Query, description = "`Next` of the page before"),
@@ -115,7 +117,7 @@ fn takes_problem(tree: &View, query: &Query, problem: &Problem) -> bool {
     responses(
         (status = 200, body = Page<GroupRow>),
         (status = 304, description = "The caller has it"),
-        (status = 400, body = String, description = "Why it was not understood"),
+        (status = 400, body = Refusal, description = "Why it was not understood"),
     )
 )]
 pub async fn groups(State(api): Shared, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
@@ -142,6 +144,7 @@ pub async fn groups(State(api): Shared, RawQuery(query): RawQuery, headers: Head
 #[utoipa::path(
     get,
     path = "/api/summary/hosts",
+    operation_id = "summary_hosts",
     tag = "summary",
     params(
         ("after" = Option<String>, Query, description = "`Next` of the page before"),
@@ -157,7 +160,7 @@ pub async fn groups(State(api): Shared, RawQuery(query): RawQuery, headers: Head
     responses(
         (status = 200, body = Page<HostRow>),
         (status = 304, description = "The caller has it"),
-        (status = 400, body = String, description = "Why it was not understood"),
+        (status = 400, body = Refusal, description = "Why it was not understood"),
     )
 )]
 pub async fn hosts(State(api): Shared, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {

@@ -20,7 +20,7 @@ use super::{
     rows::{Counts, GroupRow, ProblemRow, key, now},
 };
 use crate::{
-    api::{Api, hosts::query_pairs, views},
+    api::{Api, hosts::query_pairs, openapi::Refusal, views},
     store::LogQuery,
     tree::View,
 };
@@ -52,7 +52,7 @@ pub struct Summary {
     groups: Vec<GroupRow>,
     groups_total: usize,
     /// The newest entries of the log, the newest first.
-    #[schema(value_type = Vec<Object>)]
+    #[schema(value_type = Vec<views::LogEntry>)]
     recent: Vec<Box<RawValue>>,
     /// Clients that wait to be allowed.
     waiting: usize,
@@ -155,6 +155,7 @@ impl Shown {
 #[utoipa::path(
     get,
     path = "/api/summary",
+    operation_id = "summary",
     tag = "summary",
     params(
         ("problems" = Option<usize>, Query, description = "Problems to show, 500 at most; 50 if not given"),
@@ -163,7 +164,7 @@ impl Shown {
     responses(
         (status = 200, body = Summary),
         (status = 304, description = "The caller has it"),
-        (status = 400, body = String, description = "Why it was not understood"),
+        (status = 400, body = Refusal, description = "Why it was not understood"),
     )
 )]
 pub async fn summary(

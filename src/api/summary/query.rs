@@ -5,7 +5,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
 use crate::{
-    api::hosts::{has_label, labels_of, query_pairs},
+    api::{
+        hosts::{has_label, labels_of, query_pairs},
+        journal::read_level,
+    },
     status::Level,
     tree::{Instance, Presence},
 };
@@ -52,7 +55,7 @@ impl Query {
                 "after" => wanted.after = Some(value),
                 "limit" => wanted.limit = number(&name, &value)?.clamp(1, MAX_LIMIT),
                 "q" => wanted.text = value.to_lowercase(),
-                "level" => wanted.level = level(&value)?,
+                "level" => wanted.level = read_level(&value)?,
                 "presence" => wanted.presence = Some(presence(&value)?),
                 "group" => wanted.group = Some(value),
                 "below" => {
@@ -82,14 +85,6 @@ impl Query {
 /// The value of a parameter that is a number.
 pub fn number(name: &str, value: &str) -> Result<usize, String> {
     value.parse().map_err(|_| format!("`{name}`: `{value}` is no number"))
-}
-
-fn level(word: &str) -> Result<Level, String> {
-    let all = [Level::Ok, Level::Info, Level::Warn, Level::Crit, Level::Error, Level::Down];
-    let found = all.into_iter().find(|level| level.word().eq_ignore_ascii_case(word));
-    found.ok_or_else(|| {
-        format!("`level`: `{word}` is none: write ok, info, warn, crit, error or down")
-    })
 }
 
 fn presence(word: &str) -> Result<Presence, String> {

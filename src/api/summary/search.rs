@@ -17,7 +17,7 @@ use super::{
     rows::{HostRow, ProbeRow},
 };
 use crate::{
-    api::Api,
+    api::{Api, openapi::Refusal},
     tree::{Instance, ProbeName, View},
 };
 
@@ -44,6 +44,7 @@ pub struct FoundGroup {
 #[utoipa::path(
     get,
     path = "/api/search",
+    operation_id = "search",
     tag = "summary",
     params(
         ("q" = String, Query, description = "A part of a name, in any letters"),
@@ -52,7 +53,7 @@ pub struct FoundGroup {
     responses(
         (status = 200, body = Found),
         (status = 304, description = "The caller has it"),
-        (status = 400, body = String, description = "Why it was not understood"),
+        (status = 400, body = Refusal, description = "Why it was not understood"),
     )
 )]
 pub async fn search(

@@ -1,0 +1,259 @@
+"""Real agents with everything switched on: one that is checked, and others below it."""
+
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+
+# Seconds for an agent to start, and for what it then does by itself.
+START_LIMIT = 60
+# Seconds between two looks.
+POLL = 0.1
+
+PROBES = {
+    "fine": """echo '{"Status": 100, "Message": "all is well", "Value": 1.5}'""",
+    "loud": """echo '{"Status": 250, "Message": "<b>so so</b>", "Detail": {"rows": [[1, null]]},
+        "Metrics": [{"Value": 3, "Tags": {"disk": "a"}}]}'""",
+    "broken": "echo nonsense; exit 3",
+    # The one that is switched off, so that the others stay.
+    "victim": "echo '{\"Status\": 101, \"Message\": \"it runs\"}'",
+}
+
+CONFIG = """
+[Global]
+Hostname = "{name}"
+Group = "checks"
+ProbesDirectory = "{home}/probes"
+ProbesConfigDirectory = "{home}/conf.d"
+UuidFile = "{home}/uuid"
+Database = "{home}/wigo.db"
+
+[Http]
+Address = "127.0.0.1"
+Port = 0
+AllowWriteActions = true
+{http}
+[Labels]
+env = "test"
+
+{more}
+"""
+
+# Nobody listens at the provider's, so that the way there is tried.
+CHECKED = """
+[PushServer]
+Enabled = true
+Address = "127.0.0.1"
+Port = 0
+SslCert = "{home}/wigo.crt"
+SslKey = "{home}/wigo.key"
+AllowedClientsFile = "{home}/allowed"
+
+[OpenIdConnect]
+Enabled = true
+Issuer = "http://127.0.0.1:9/nobody"
+ClientId = "wigo"
+PublicUrl = "http://127.0.0.1:4000"
+GroupsClaim = "groups"
+OperatorGroups = ["ops"]
+
+[RemoteWigos]
+CheckInterval = 1
+List = ["{asked}"]
+"""
+
+CLIENT = """
+[PushClient]
+Enabled = true
+Address = "{master}"
+PushInterval = 1
+SslCert = "{home}/master.crt"
+UuidSig = "{home}/uuid.sig"
+JoinToken = "{token}"
+AllowRemoteControl = true
+"""
+
+
+class Agent:
+    """A running agent with files of its own."""
+
+    def __init__(self, programs, name, more="", http="", **values):
+        self.home = pathlib.Path(tempfile.mkdtemp(prefix=f"wigo-{name}-"))
+        self.programs, self.name, self.said = programs, name, []
+        self.process = None
+        for folder in ["probes/2", "conf.d"]:
+            (self.home / folder).mkdir(parents=True, mode=0o755)
+        for probe, script in PROBES.items():
+            self.probe(probe, script)
+        more = more.format(home=self.home, **values)
+        self.config = self.home / "wigo.conf"
+        self.config.write_text(CONFIG.format(name=name, home=self.home, http=http, more=more))
+        self.config.chmod(0o600)
+        self.token = None
+
+    def probe(self, name, script):
+        """Puts a probe there, in one piece, or another one in its place."""
+        made = self.home / name
+        made.write_text(f"#!/bin/sh\n{script}\n")
+        made.chmod(0o755)
+        made.rename(self.home / "probes/2" / name)
+
+    def make_authority(self):
+        make = [self.programs / "generate_cert", "-ca", "-host", "127.0.0.1"]
+        subprocess.run(make, cwd=self.home, stdout=subprocess.DEVNULL, check=True)
+
+    def start(self):
+        command = [self.programs / "wigo", "--config", self.config]
+        out = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        self.process = subprocess.Popen(command, text=True, **out)
+        threading.Thread(target=self._read, daemon=True).start()
+        self.url = self._told("listening on ").strip("/").rstrip(",")
+        return self
+
+    def _read(self):
+        """Goes on reading, so that the agent never waits for us."""
+        for line in self.process.stdout:
+            self.said.append(line)
+
+    def _told(self, words):
+        """The word after these in what the agent says."""
+        def said():
+            return next((line.split(words)[1].split()[0] for line in self.said if words in line), None)
+        return wait(f"`{words}` from {self.name}", said)
+
+    def push_address(self):
+        return self._told("taking push clients on ")
+
+    def wigo(self, *arguments, told=""):
+        """What `wigo` says when it is run beside the agent."""
+        command = [self.programs / "wigo", "--config", self.config, *arguments]
+        done = subprocess.run(command, input=told, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    def ask(self, path, method="GET", token=None):
+        """Status and text of an answer."""
+        request = urllib.request.Request(self.url + path, method=method)
+        request.add_header("X-Wigo-Request", "1")
+        token = token or self.token
+        if token:
+            request.add_header("Authorization", f"Bearer {token}")
+        try:
+            with urllib.request.urlopen(request, timeout=START_LIMIT) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+    def json(self, path):
+        status, text = self.ask(path)
+        if status != 200:
+            sys.exit(f"{path} at {self.name}: {status} {text}")
+        return json.loads(text)
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(START_LIMIT)
+
+    def remove(self):
+        self.stop()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+
+def wait(what, look):
+    """Until there is something; gives it."""
+    end = time.monotonic() + START_LIMIT
+    while time.monotonic() < end:
+        found = look()
+        if found:
+            return found
+        time.sleep(POLL)
+    sys.exit(f"waited for {what} in vain for {START_LIMIT} s")
+
+
+class Fleet:
+    """The agent that is checked, one that it asks, one that pushes, one that did, and one that waits."""
+
+    def __init__(self, programs):
+        self.programs, self.all = programs, []
+        self.known = {}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for agent in reversed(self.all):
+            agent.remove()
+
+    def start(self):
+        asked = self._add("asked").start()
+        login = 'Login = "configured"\nPassword = "made-up-for-the-check"\n'
+        checked = self._add("checked", CHECKED, login, asked=asked.url.removeprefix("http://"))
+        checked.make_authority()
+        self.checked = checked.start()
+        self._make_accounts()
+        # The certificate is for this name, and the port is chosen late.
+        place = {"master": checked.push_address()}
+        join = checked.wigo("token", "join", "--uses", "2").splitlines()[0].split()[-1]
+        self._add("pushes", CLIENT, token=join, **place).start()
+        gone = self._add("gone", CLIENT, token=join, **place).start()
+        self._add("stranger", CLIENT, token="", **place).start()
+        self._wait_seen({"asked": "alive", "pushes": "alive", "gone": "alive"})
+        gone.stop()
+        self._wait_seen({"asked": "alive", "pushes": "alive", "gone": "stopped"})
+        self._learn()
+        return self
+
+    def _add(self, name, *arguments, **values):
+        self.all.append(Agent(self.programs, name, *arguments, **values))
+        return self.all[-1]
+
+    def _make_accounts(self):
+        checked = self.checked
+        self.tokens = {
+            role: checked.wigo("token", "create", f"of-{role}", "--role", role)
+            for role in ["operator", "readonly"]
+        }
+        for number in range(3):
+            checked.wigo("token", "create", f"spare-{number}", "--role", "readonly")
+        checked.wigo("user", "add", "somebody", "--role", "readonly", told="made-up-for-the-check")
+        checked.token = self.tokens["operator"]
+        wait("the token is known", lambda: checked.ask("/api")[0] == 200)
+
+    def _wait_seen(self, wanted):
+        def seen():
+            rows = {row["Name"]: row for row in self.checked.json("/api/summary/hosts")["Items"]}
+            has_run = all(rows[name]["Probes"]["Total"] >= len(PROBES) for name in wanted if name in rows)
+            return has_run and all(name in rows and rows[name]["Presence"] == how for name, how in wanted.items())
+        wait(f"{wanted}", seen)
+
+    def _learn(self):
+        """Names that are there: made up ones would never get beyond "not found"."""
+        checked = self.checked
+        clients = wait("a client that waits", lambda: checked.json("/api/authority/hosts")["waiting"])
+        tokens = checked.json("/api/tokens")
+        spare = [token["Id"] for token in tokens if token["Name"].startswith("spare-")]
+        self.known = {
+            "hosts": ["checked", "asked", "pushes", "gone", checked.json("/api")["Uuid"]],
+            "reporting": ["checked", "asked", "pushes"],
+            "probes": [*PROBES, "wigo"],
+            "victims": ["victim"],
+            "groups": ["checks"],
+            "clients": list(clients),
+            "users": ["somebody", "configured"],
+            "spare_tokens": spare,
+            "join_tokens": [token["Id"] for token in checked.json("/api/authority/tokens")],
+        }
+
+    def complaints(self):
+        """What has gone wrong with the agent that is checked, whatever it answered."""
+        checked = self.checked
+        found = [line.strip() for line in checked.said if "panicked" in line]
+        if checked.process.poll() is not None:
+            found.append(f"the agent has ended with {checked.process.returncode}")
+        return found
