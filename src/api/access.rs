@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     access::{Caller, How, LONGEST_SESSION, Refused, SESSION_COOKIE, cookie_of},
-    config::{Role, Secret},
+    config::{BasePath, Role, Secret},
     store::AuditRow,
 };
 
@@ -146,7 +146,7 @@ async fn begin(
     };
     match api.access.sign_in(&name, password, origin.address).await {
         Ok(Ok((caller, secret))) => {
-            let cookie = session_cookie(&secret, origin.is_secure);
+            let cookie = session_cookie(&secret, &api.base, origin.is_secure);
             let answer = reply::json(&HeaderMap::new(), &WhoAmI::new(&api, &caller));
             private(with_cookie(answer, cookie))
         }
@@ -179,7 +179,7 @@ async fn end(
     Extension(Origin(origin)): Extension<Origin>,
 ) -> Response {
     match end_session(&api, &caller).await {
-        Ok(()) => with_cookie(reply::text("OK"), no_cookie(origin.is_secure)),
+        Ok(()) => with_cookie(reply::text("OK"), no_cookie(&api.base, origin.is_secure)),
         Err(refusal) => *refusal,
     }
 }
@@ -212,11 +212,15 @@ async fn end_session(api: &Api, caller: &Caller) -> Result<(), Box<Response>> {
         (status = 503, description = "too many passwords are being checked", body = Refusal),
     ),
 )]
-async fn login(Extension(caller): Extension<Caller>, RawQuery(query): RawQuery) -> Response {
+async fn login(
+    State(api): State<Arc<Api>>,
+    Extension(caller): Extension<Caller>,
+    RawQuery(query): RawQuery,
+) -> Response {
     if caller.how == How::Anonymous {
         return auth::ask_for_login(&HeaderMap::new());
     }
-    redirect(&next_in(query.as_deref().unwrap_or_default()))
+    redirect(&api.base.over(&next_in(query.as_deref().unwrap_or_default())))
 }
 
 /// Logs out: ends the session, and makes the browser forget a name and password that it was given
@@ -246,9 +250,9 @@ async fn logout(
     if caller.how == How::Password {
         return auth::ask_for_login(&HeaderMap::new());
     }
-    let answer = redirect("/login");
+    let answer = redirect(&api.base.over("/login"));
     match cookie_of(&headers) {
-        Some(_) => with_cookie(answer, no_cookie(origin.is_secure)),
+        Some(_) => with_cookie(answer, no_cookie(&api.base, origin.is_secure)),
         None => answer,
     }
 }
@@ -280,18 +284,18 @@ fn private(mut response: Response) -> Response {
 }
 
 /// The cookie of a session that has begun.
-pub fn session_cookie(secret: &Secret, is_secure: bool) -> HeaderValue {
-    cookie(secret.expose(), LONGEST_SESSION.as_secs(), is_secure)
+fn session_cookie(secret: &Secret, base: &BasePath, is_secure: bool) -> HeaderValue {
+    cookie(secret.expose(), LONGEST_SESSION.as_secs(), base, is_secure)
 }
 
-fn no_cookie(is_secure: bool) -> HeaderValue {
-    cookie("", 0, is_secure)
+fn no_cookie(base: &BasePath, is_secure: bool) -> HeaderValue {
+    cookie("", 0, base, is_secure)
 }
 
-fn cookie(value: &str, seconds: i64, is_secure: bool) -> HeaderValue {
-    let secure = if is_secure { "; Secure" } else { "" };
+fn cookie(value: &str, seconds: i64, base: &BasePath, is_secure: bool) -> HeaderValue {
+    let (path, secure) = (base.of_cookies(), if is_secure { "; Secure" } else { "" });
     let text = format!(
-        "{SESSION_COOKIE}={value}; HttpOnly; SameSite=Strict; Path=/; Max-Age={seconds}{secure}"
+        "{SESSION_COOKIE}={value}; HttpOnly; SameSite=Strict; Path={path}; Max-Age={seconds}{secure}"
     );
     let mut header = HeaderValue::from_str(&text).expect("a secret is base64");
     header.set_sensitive(true);
@@ -354,10 +358,12 @@ mod tests {
         let text = |header: HeaderValue| header.to_str().unwrap().to_owned();
         let secret = Secret::new("abc");
         let expected = "wigo_session=abc; HttpOnly; SameSite=Strict; Path=/; Max-Age=604800";
-        assert_eq!(text(session_cookie(&secret, false)), expected);
-        assert_eq!(text(session_cookie(&secret, true)), format!("{expected}; Secure"));
-        assert!(format!("{:?}", session_cookie(&secret, true)).contains("Sensitive"));
-        assert!(text(no_cookie(false)).contains("Max-Age=0"));
+        let none = BasePath::default();
+        assert_eq!(text(session_cookie(&secret, &none, false)), expected);
+        assert_eq!(text(session_cookie(&secret, &none, true)), format!("{expected}; Secure"));
+        assert!(format!("{:?}", session_cookie(&secret, &none, true)).contains("Sensitive"));
+        let below = BasePath::parse("/wigo").unwrap();
+        assert!(text(no_cookie(&below, false)).contains("; Path=/wigo; Max-Age=0"));
     }
 
     #[tokio::test]

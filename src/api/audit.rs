@@ -110,8 +110,10 @@ pub fn row_of(caller: Option<&Caller>) -> AuditRow {
     }
 }
 
-/// `/api/hosts/{host}/forget` is `host.forget`.
+/// `/api/hosts/{host}/forget` is `host.forget`. What is done to a probe is called the same on any host.
 fn action_of(route: &str) -> String {
+    let of_probe = route.strip_prefix("/api/hosts/{host}");
+    let route = of_probe.filter(|rest| rest.starts_with("/probes/")).unwrap_or(route);
     let words = route.split('/').filter(|word| !word.is_empty() && !word.starts_with('{'));
     let mut words = words.skip_while(|word| *word == "api");
     let first = words.next().unwrap_or_default();
@@ -281,6 +283,7 @@ mod tests {
     fn a_route_names_the_action() {
         assert_eq!(action_of("/api/hosts/{host}/forget"), "host.forget");
         assert_eq!(action_of("/api/probes/{probe}/disable"), "probe.disable");
+        assert_eq!(action_of("/api/hosts/{host}/probes/{probe}/disable"), "probe.disable");
         assert_eq!(action_of("/api/tokens"), "token");
     }
 

@@ -123,6 +123,7 @@ async fn create(State(api): Shared, RawQuery(query): RawQuery) -> Response {
         json!({"Uses": uses, "ExpiresAt": expires.as_second(), "Group": group, "Host": host});
     match blocking(&api, move |tokens| tokens.mint_token(hash, uses, expires, group, host)).await {
         Ok(()) => {
+            authority.changed();
             let (id, expires_at) = (id(&hash), expires.as_second());
             let audited = Audited {
                 action: Some("join-token.create"),
@@ -156,8 +157,11 @@ async fn forget(State(api): Shared, Segments(wanted): Segments<String>) -> Respo
         }
     });
     match dropped.await {
-        Ok(true) => Audited { action: Some("join-token.drop"), ..Audited::default() }
-            .with(reply::text("OK")),
+        Ok(true) => {
+            api.authority.iter().for_each(|authority| authority.changed());
+            Audited { action: Some("join-token.drop"), ..Audited::default() }
+                .with(reply::text("OK"))
+        }
         Ok(false) => reply::refuse(StatusCode::NOT_FOUND, "there is no such token"),
         Err(error) => reply::refuse(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
     }

@@ -54,7 +54,7 @@ use uuid::Uuid;
 
 use crate::{
     access::{Access, oidc::Oidc},
-    config::Config,
+    config::{BasePath, Config},
     connections::Connections,
     hub::Hub,
     orders::Orders,
@@ -98,6 +98,8 @@ pub struct Api {
     fleets: Fleets,
     /// Tells what this process answers from what an earlier one did.
     process: u64,
+    /// Below which path browsers see us; as at the start.
+    base: BasePath,
 }
 
 impl Deref for Api {
@@ -112,11 +114,13 @@ impl Api {
     /// The API of one agent.
     pub fn new(parts: Parts) -> Arc<Api> {
         let process = Uuid::new_v4().as_u64_pair().1;
+        let base = parts.config.load().http.base_path.clone();
         Arc::new(Api {
             parts,
             fragments: Arc::new(Fragments::new()),
             fleets: Fleets::default(),
             process,
+            base,
         })
     }
 
@@ -177,7 +181,7 @@ pub fn router(api: Arc<Api>) -> Router {
     let (routes, _) = merged(open()).merge(guarded).split_for_parts();
     let mut router = routes
         // Without a login: the page holds no data.
-        .merge(page::routes())
+        .merge(page::routes(&api.base))
         .fallback(page::other_file)
         .method_not_allowed_fallback(not_found)
         .layer(CatchPanicLayer::new())

@@ -135,7 +135,7 @@ fn not_configured() -> Response {
 }
 
 fn back_to_login(oidc: &Oidc, refused: Refused) -> Response {
-    let login = redirect(&format!("/login?error={}", refused.word()));
+    let login = redirect(&oidc.base().over(&format!("/login?error={}", refused.word())));
     with_cookies(login, vec![oidc.forget()])
 }
 
@@ -188,7 +188,10 @@ mod tests {
     use axum::body::to_bytes;
 
     use super::*;
-    use crate::access::oidc::fake::{Begun, Fake, SECRET};
+    use crate::{
+        access::oidc::fake::{Begun, Fake, SECRET},
+        config::BasePath,
+    };
 
     fn header_of(response: &Response, name: header::HeaderName) -> &str {
         response.headers()[name].to_str().unwrap()
@@ -199,7 +202,7 @@ mod tests {
         let (fake, sessions) = (Fake::start().await, Arc::new(Begun::default()));
         fake.told().claims["groups"] = groups.into();
         let settings = fake.settings("OperatorGroups = [\"ops\"]", SECRET);
-        let oidc = Oidc::new(settings, sessions.clone()).unwrap();
+        let oidc = Oidc::new(settings, BasePath::default(), sessions.clone()).unwrap();
         let sent = begin(&oidc, &format!("next={next}")).await;
         assert_eq!(sent.status(), StatusCode::FOUND);
         assert_eq!(header_of(&sent, header::CACHE_CONTROL), "no-store");

@@ -8,13 +8,14 @@ use axum::{
 };
 use uuid::Uuid;
 
-use super::{Api, hosts::query_pairs, orders::OrderView, reply, views};
+use super::{Api, audit::Audited, hosts::query_pairs, orders::OrderView, reply, views};
 use crate::{
     access::Caller,
     orders::{
-        ANSWER_LIMIT, AUTHOR_HEADER, AWAY, Answer, Author, Given, MAX_AUTHOR, ORDER_HEADER,
+        ANSWER_LIMIT, AUTHOR_HEADER, AWAY, Action, Answer, Author, Given, MAX_AUTHOR, ORDER_HEADER,
         OUTCOME_HEADER, Order, Refusal, RefusalKind, What, plain,
     },
+    tree::ProbeName,
 };
 
 /// A query, taken apart.
@@ -82,19 +83,50 @@ struct HandedOn {
 }
 
 impl Context<'_> {
-    /// Gives the order and answers with what comes of it. It waits for `wait` if the instance is away,
-    /// unless another instance hands it on, which tries again itself.
-    pub async fn give(&self, target: Uuid, what: What, wait: Option<Duration>) -> Response {
-        let handed_on = handed_on(self.headers);
-        let wait = wait.filter(|_| handed_on.is_none());
+    /// Asks the instance for its schedule.
+    pub async fn look(&self, target: Uuid) -> Response {
+        let order = self.order(target, What::Schedule, handed_on(self.headers));
+        let id = order.id;
+        self.answer(id, self.api.orders.give(order, None).await)
+    }
+
+    /// Gives the order and answers with what comes of it, for the audit log too. It waits for `wait` if the
+    /// instance is away, unless another instance hands it on, which tries again itself.
+    pub async fn change(
+        &self,
+        target: Uuid,
+        probe: ProbeName,
+        action: Action,
+        wait: Duration,
+    ) -> Response {
+        let (orders, handed_on) = (&self.api.orders, handed_on(self.headers));
+        let wait = Some(wait).filter(|_| handed_on.is_none());
+        let before = orders.before(target, &probe, &action);
+        let audited = orders.target(target, probe.as_str());
+        let order = self.order(target, What::Do(probe, action.clone()), handed_on);
+        let id = order.id;
+        let mut detail = action.detail(id);
+        if !order.author.by_way_of.is_empty() {
+            detail["Author"] = order.author.name.clone().into();
+        }
+        if let Some(wait) = wait {
+            detail["Expires"] = wait.as_secs().into();
+        }
+        let given = orders.give(order, wait).await;
+        let is_done = matches!(given, Given::Done(Answer::Schedule(_)));
+        let after = if is_done { action.after() } else { None };
+        let (target, detail) = (Some(audited), Some(detail));
+        let audited = Audited { target, detail, before, after, ..Audited::default() };
+        audited.with(self.answer(id, given))
+    }
+
+    fn order(&self, target: Uuid, what: What, handed_on: Option<HandedOn>) -> Order {
         let HandedOn { id, hops, limit } = handed_on.unwrap_or_else(|| HandedOn {
             id: Uuid::new_v4(),
             hops: 0,
             limit: ANSWER_LIMIT,
         });
-        let order = Order { id, target, what, author: self.author(), hops, limit };
-        let given = self.api.orders.give(order, wait).await;
-        self.answer(id, given)
+        Order { id, target, what, author: self.author(), hops, limit }
     }
 
     /// Who gives it. What another instance says of that is believed as far as its login goes.

@@ -10,12 +10,14 @@ use axum::{
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::Serialize;
+use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 use super::{
     Api,
+    audit::Audited,
     openapi::Refusal,
     order::{QueryPairs, refused},
     reply::{self, Segments},
@@ -23,7 +25,7 @@ use super::{
 };
 use crate::{
     access::Caller,
-    orders::{DisableRecord, MAX_AUTHOR, Words, plain},
+    orders::{self, DisableRecord, MAX_AUTHOR, Words, plain},
     store::StoredOrder,
     tree::{Disabled, Instance, ProbeName, View},
 };
@@ -150,7 +152,16 @@ async fn cancel(
         return reply::refuse(StatusCode::NOT_FOUND, why);
     };
     match api.orders.cancel(known, &plain(&caller.name, MAX_AUTHOR)).await {
-        Ok(order) => reply::json(&HeaderMap::new(), &OrderView::new(&api.view(), &order)),
+        Ok(order) => {
+            let audited = Audited {
+                target: Some(api.orders.target(order.instance, order.probe.as_str())),
+                detail: Some(json!({ "Order": order.id, "Action": Words::of(&order).action })),
+                before: Some(json!({ "State": orders::State::Waiting.word() })),
+                after: Some(json!({ "State": order.state })),
+                ..Audited::default()
+            };
+            audited.with(reply::json(&HeaderMap::new(), &OrderView::new(&api.view(), &order)))
+        }
         Err(refusal) => refused(&refusal),
     }
 }

@@ -14,9 +14,11 @@ use axum::{
     routing::get,
 };
 use bytes::Bytes;
+use ring::digest::{SHA256, digest};
 use rust_embed::{EmbeddedFile, RustEmbed};
 
 use super::{Api, not_found};
+use crate::config::BasePath;
 
 /// What Vite built; empty where it was not.
 #[derive(RustEmbed)]
@@ -56,17 +58,54 @@ const NOT_BUILT: &str = "<!doctype html><html lang=en><meta charset=utf-8><title
     <code>cargo build --release</code>.</p><p>What it knows is at <a href=\"/api\">/api</a>, and \
     <code>wigocli</code> shows it.</p></html>\n";
 
-/// The pages and the files that they are made of.
-pub fn routes() -> Router<Arc<Api>> {
-    let pages = PAGES.iter().fold(Router::new(), |router, path| router.route(path, get(shell)));
+/// The pages and the files that they are made of, as browsers see them below `base`.
+pub fn routes(base: &BasePath) -> Router<Arc<Api>> {
+    let shell = Shell::new(base).map(Arc::new);
+    let page = move |headers: HeaderMap| {
+        let shell = shell.clone();
+        async move {
+            match shell {
+                Some(shell) => shell.answer(&headers),
+                None => ([(header::CACHE_CONTROL, ASK_AGAIN)], Html(NOT_BUILT)).into_response(),
+            }
+        }
+    };
+    let pages =
+        PAGES.iter().fold(Router::new(), |router, path| router.route(path, get(page.clone())));
     pages.route("/assets/{*file}", get(asset))
 }
 
-async fn shell(headers: HeaderMap) -> Response {
-    match Built::get(SHELL) {
-        Some(file) => answer(&headers, file, ASK_AGAIN),
-        None => ([(header::CACHE_CONTROL, ASK_AGAIN)], Html(NOT_BUILT)).into_response(),
+/// The document that all pages begin with.
+struct Shell {
+    body: Bytes,
+    /// Stands for the body.
+    tag: String,
+}
+
+impl Shell {
+    /// As it was built, with addresses below `base`; `None` if it was not built.
+    fn new(base: &BasePath) -> Option<Shell> {
+        let built = Built::get(SHELL)?;
+        let text = with_base(&String::from_utf8_lossy(&built.data), base);
+        let tag = tag(digest(&SHA256, text.as_bytes()).as_ref());
+        Some(Shell { body: text.into(), tag })
     }
+
+    fn answer(&self, request: &HeaderMap) -> Response {
+        unless_held(request, &self.tag, ASK_AGAIN, "text/html", self.body.clone())
+    }
+}
+
+/// The shell with `base` before the addresses in it, and in the place where the page looks for it.
+fn with_base(shell: &str, base: &BasePath) -> String {
+    let attributes = ["href", "src"].into_iter();
+    let text = attributes.fold(shell.to_owned(), |text, attribute| {
+        text.replace(&format!("{attribute}=\"/"), &format!("{attribute}=\"{base}/"))
+    });
+    text.replace(
+        "name=\"base-path\" content=\"\"",
+        &format!("name=\"base-path\" content=\"{base}\""),
+    )
 }
 
 async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
@@ -90,13 +129,17 @@ pub async fn other_file(uri: Uri, headers: HeaderMap) -> Response {
 }
 
 fn answer(request: &HeaderMap, file: EmbeddedFile, cache: HeaderValue) -> Response {
-    let hash = file.metadata.sha256_hash();
-    let tag: String = hash[..12].iter().map(|byte| format!("{byte:02x}")).collect();
+    let tag = tag(&file.metadata.sha256_hash());
     let body = match file.data {
         Cow::Borrowed(data) => Bytes::from_static(data),
         Cow::Owned(data) => Bytes::from(data),
     };
     unless_held(request, &tag, cache, file.metadata.mimetype(), body)
+}
+
+/// Stands for the content with this SHA-256.
+fn tag(hash: &[u8]) -> String {
+    hash.iter().take(12).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A file, or 304 if the caller has what `tag` stands for.
@@ -146,6 +189,17 @@ mod tests {
         let other = HeaderValue::from_static("W/\"00\", \"x\"");
         let other = HeaderMap::from_iter([(header::IF_NONE_MATCH, other)]);
         assert_eq!(ask(&other).status(), StatusCode::OK);
+    }
+
+    #[test]
+    fn the_shell_has_its_addresses_below_the_base_path() {
+        let built = "<meta name=\"base-path\" content=\"\" /><link href=\"/favicon.svg\">\
+                     <script src=\"/assets/index-1.js\"></script><a href=\"https://x/\">";
+        let below = with_base(built, &BasePath::parse("/wigo").unwrap());
+        let expected = "<meta name=\"base-path\" content=\"/wigo\" /><link href=\"/wigo/favicon.svg\">\
+                        <script src=\"/wigo/assets/index-1.js\"></script><a href=\"https://x/\">";
+        assert_eq!(below, expected);
+        assert_eq!(with_base(built, &BasePath::default()), built);
     }
 
     #[tokio::test]

@@ -12,6 +12,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     Api,
+    audit::Audited,
     hosts::unknown_host,
     openapi::Refusal,
     order::{Context, QueryPairs},
@@ -21,7 +22,7 @@ use super::{
 };
 use crate::{
     access::Caller,
-    orders::{Action, MAX_DISABLED_FOR, MAX_REASON, MAY_WAIT, Schedule, What, plain},
+    orders::{Action, MAX_DISABLED_FOR, MAX_REASON, MAY_WAIT, Schedule, plain},
     tree::ProbeName,
 };
 
@@ -75,7 +76,7 @@ async fn of_host(
 ) -> Response {
     let context = Context { api: &api, caller: &caller, headers: &headers };
     match target(&api, &host) {
-        Ok(target) => context.give(target, What::Schedule, None).await,
+        Ok(target) => context.look(target).await,
         Err(refusal) => *refusal,
     }
 }
@@ -286,17 +287,19 @@ async fn change(
     query: &QueryPairs,
     action: impl FnOnce(&QueryPairs) -> Result<Action, String>,
 ) -> Response {
+    let target_text = api.orders.target(target, &plain(probe, MAX_REASON));
+    let audited = Audited { target: Some(target_text), ..Audited::default() };
     let wanted = action(query)
         .and_then(|action| query.duration("expires", MAY_WAIT).map(|wait| (action, wait)));
     let (action, wait) = match wanted {
         Ok(wanted) => wanted,
-        Err(why) => return reply::refuse(StatusCode::BAD_REQUEST, why),
+        Err(why) => return audited.with(reply::refuse(StatusCode::BAD_REQUEST, why)),
     };
     let Ok(probe) = ProbeName::parse(probe) else {
         let why = format!("there can be no probe `{}`", plain(probe, MAX_REASON));
-        return reply::refuse(StatusCode::NOT_FOUND, why);
+        return audited.with(reply::refuse(StatusCode::NOT_FOUND, why));
     };
     let usual = if action == Action::Run { WAITS.1 } else { WAITS.0 };
     let context = Context { api, caller, headers };
-    context.give(target, What::Do(probe, action), Some(wait.unwrap_or(usual))).await
+    context.change(target, probe, action, wait.unwrap_or(usual)).await
 }

@@ -24,6 +24,7 @@ use tower::ServiceExt;
 
 use super::auth::{Encrypted, Peer};
 use crate::{
+    config::BasePath,
     connections::{Admitted, Connections},
     task::Stop,
     trust::ServerTls,
@@ -91,8 +92,8 @@ impl Server {
         self.connections.clone()
     }
 
-    /// Serves until told to stop, then lets open requests finish for a moment.
-    pub async fn serve(self, router: Router, mut stop: Stop) {
+    /// Serves, below `base` as well as without it, until told to stop, then lets open requests finish for a moment.
+    pub async fn serve(self, router: Router, base: BasePath, mut stop: Stop) {
         let graceful = GracefulShutdown::new();
         let mut pause = ACCEPT_PAUSE.0;
         loop {
@@ -106,8 +107,9 @@ impl Server {
                     // Too many: closed at once, which a client understands better than waiting.
                     if let Some(admitted) = self.connections.admit(peer.ip()) {
                         let (tls, router) = (self.tls.clone(), router.clone());
+                        let base = base.clone();
                         let (watcher, stop) = (graceful.watcher(), stop.clone());
-                        let served = Served { peer: peer.ip(), router, watcher };
+                        let served = Served { peer: peer.ip(), router, base, watcher };
                         tokio::spawn(connection(stream, tls, served, stop, admitted));
                     }
                 }
@@ -126,6 +128,7 @@ impl Server {
 struct Served {
     peer: IpAddr,
     router: Router,
+    base: BasePath,
     watcher: Watcher,
 }
 
@@ -151,11 +154,12 @@ async fn connection(
     }
 }
 
-/// `/api/hosts/` is `/api/hosts`, as in the original.
-fn without_trailing_slash(mut request: Request<Incoming>) -> Request<Incoming> {
+/// `/api/hosts/` is `/api/hosts`, as in the original; so is `/wigo/api/hosts` below `/wigo`.
+fn with_own_path(mut request: Request<Incoming>, base: &BasePath) -> Request<Incoming> {
     let uri = request.uri();
-    let trimmed = uri.path().trim_end_matches('/');
-    if !trimmed.is_empty() && trimmed.len() < uri.path().len() {
+    let path = base.within(uri.path());
+    let trimmed = Some(path.trim_end_matches('/')).filter(|path| !path.is_empty()).unwrap_or(path);
+    if trimmed != uri.path() {
         let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
         if let Ok(uri) = format!("{trimmed}{query}").parse() {
             *request.uri_mut() = uri;
@@ -169,9 +173,9 @@ impl Served {
     where
         Stream: AsyncRead + AsyncWrite + Unpin + 'static,
     {
-        let Served { peer, router, watcher } = self;
+        let Served { peer, router, base, watcher } = self;
         let marked = move |request: Request<Incoming>| {
-            let mut request = without_trailing_slash(request);
+            let mut request = with_own_path(request, &base);
             request.extensions_mut().insert(Peer(peer));
             request.extensions_mut().insert(Encrypted(is_encrypted));
             request

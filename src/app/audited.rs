@@ -1,4 +1,5 @@
-//! Orders in the audit log: those that are carried out here, whoever gave them and wherever.
+//! Orders in the audit log that nobody asks this instance for just now: those of a master, and those that have
+//! waited. What is asked for over HTTP is written down by the API.
 
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use crate::{
     store::AuditRow,
 };
 
-/// Writes what orders have changed to the audit log.
+/// Writes what came of orders to the audit log.
 pub(super) struct AuditedOrders(pub Arc<Access>);
 
 impl Recorder for AuditedOrders {

@@ -27,7 +27,7 @@ use crate::{
         live::{Live, Rights},
         server::{CannotListen, Server},
     },
-    config::{self, Config, Loaded, OpenIdConnect},
+    config::{self, Config, Loaded},
     hub::{Hub, Ledger},
     log::Log,
     orders::Orders,
@@ -36,7 +36,7 @@ use crate::{
         pool::{self, Pool},
         watch::Watch,
     },
-    push::{self, authority},
+    push::{self, Authority, authority},
     store::{self, Opened, Store},
     task::Tasks,
     tree::{Event, Host, Instance, Known, ProbeName, ProbeResult, RemoteControl, Tree},
@@ -225,9 +225,9 @@ impl App {
         let orders = Orders::open(hub.clone(), pool.clone(), config.clone(), store.orders());
         let links = links::Links::build(&config, &hub, &store, &orders).await?;
         let access = Access::open(&store, config.clone());
-        let oidc = sign_in(&config.load().oidc, &access)?;
+        let oidc = sign_in(&config.load(), &access)?;
         orders.record_with(Arc::new(AuditedOrders(access.clone())));
-        let live = live(&access, &orders);
+        let live = live(&access, &orders, links.authority());
         Ok(App {
             path: started_with.path.clone(),
             started_with,
@@ -323,7 +323,8 @@ impl App {
             let access = self.access.clone();
             self.tasks.spawn("access", move |stop| access.run(stop));
             let router = api::router(api);
-            self.tasks.spawn("http", move |stop| server.serve(router, stop));
+            let base = self.started_with.http.base_path.clone();
+            self.tasks.spawn("http", move |stop| server.serve(router, base, stop));
         }
         self.links.start(&self.config.load(), &mut self.tasks);
         if let Some(ways) = self.links.ways() {
@@ -423,29 +424,27 @@ impl App {
 }
 
 /// Streams of events, which end when the rights of their readers do.
-fn live(access: &Arc<Access>, orders: &Orders) -> Arc<Live> {
-    let orders = orders.changes();
-    let sources = vec![
+fn live(access: &Arc<Access>, orders: &Orders, authority: Option<Arc<Authority>>) -> Arc<Live> {
+    let mut sources = vec![
         ("access", access.changes()),
         ("audit", access.audit().changes()),
-        ("orders", orders.orders),
-        ("disabled", orders.disabled),
+        ("orders", orders.changes()),
     ];
+    sources.extend(authority.map(|authority| ("authority", authority.changes())));
     let who = access.clone();
     let still = Arc::new(move |caller: &_| who.still(caller));
     Live::new(sources, Some(Rights { changed: access.changes(), still }))
 }
 
 /// Signing in at a provider, if there is one.
-fn sign_in(
-    settings: &OpenIdConnect,
-    access: &Arc<Access>,
-) -> Result<Option<Arc<Oidc>>, StartError> {
+fn sign_in(config: &Config, access: &Arc<Access>) -> Result<Option<Arc<Oidc>>, StartError> {
+    let settings = &config.oidc;
     if !settings.enabled {
         return Ok(None);
     }
     let sessions = Arc::new(SignIn(access.clone()));
-    let oidc = Oidc::new(settings.clone(), sessions).map_err(StartError::Provider)?;
+    let base = config.http.base_path.clone();
+    let oidc = Oidc::new(settings.clone(), base, sessions).map_err(StartError::Provider)?;
     access.set_provider(Some(oidc.display_name().to_owned()));
     Ok(Some(oidc))
 }

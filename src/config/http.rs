@@ -1,5 +1,6 @@
 //! `[Http]`: the API and the web page, and who may do what there.
 
+mod base_path;
 mod users;
 
 use std::{net::IpAddr, path::PathBuf};
@@ -7,6 +8,7 @@ use std::{net::IpAddr, path::PathBuf};
 use ipnet::IpNet;
 
 use super::{secret::Secret, section::Section};
+pub use base_path::BasePath;
 pub use users::{MAX_NAME, User, check_hash, check_name};
 
 /// The most names and addresses that one list of this section may have.
@@ -59,6 +61,8 @@ pub struct Http {
     /// Basic authentication needs both a login and a password.
     pub login: String,
     pub password: Secret,
+    /// Below which path browsers see us.
+    pub base_path: BasePath,
     /// Whether answers are compressed.
     pub gzip: bool,
     /// Whether callers may enable, disable, re-time and run this host's probes.
@@ -118,6 +122,7 @@ impl Http {
             ssl_enabled: section.boolean("SslEnabled", false),
             ssl_cert: section.path("SslCert", "/etc/wigo/ssl/wigo.crt"),
             ssl_key: section.path("SslKey", "/etc/wigo/ssl/wigo.key"),
+            base_path: section.parsed("BasePath", BasePath::parse).unwrap_or_default(),
             gzip: section.boolean("Gzip", true),
             allow_write_actions: section.boolean("AllowWriteActions", false),
             anonymous_role: anonymous_role(section, &login, &password),

@@ -18,6 +18,7 @@ impl Config {
             ("[Http] SslEnabled", self.http.ssl_enabled != new.http.ssl_enabled),
             ("[Http] SslCert", self.http.ssl_cert != new.http.ssl_cert),
             ("[Http] SslKey", self.http.ssl_key != new.http.ssl_key),
+            ("[Http] BasePath", self.http.base_path != new.http.base_path),
             ("[Http] Gzip", self.http.gzip != new.http.gzip),
             ("[OpenIdConnect]", self.oidc != new.oidc),
             ("[PushServer] Enabled", self.push_server.enabled != new.push_server.enabled),

@@ -282,6 +282,11 @@ impl Hub {
         self.state().oldest_recent_id()
     }
 
+    /// The newest entries, the newest first, at most `limit`: as far as they are still in memory.
+    pub fn newest_entries(&self, limit: usize) -> Vec<Arc<Entry>> {
+        self.state().recent.iter().rev().take(limit).cloned().collect()
+    }
+
     /// At most `limit` entries that come after `id`, in order, if they are still in memory; `None` if
     /// some of them are in the database only.
     pub fn entries_after(&self, id: u64, limit: usize) -> Option<Vec<Arc<Entry>>> {

@@ -89,7 +89,8 @@ impl Words {
         serde_json::to_string(&words).expect("texts and numbers")
     }
 
-    fn action(self) -> Option<Action> {
+    /// What it stands for, if it is anything.
+    pub fn action(self) -> Option<Action> {
         let back_after = (self.back_after > 0).then(|| Duration::from_secs(self.back_after));
         match self.action.as_str() {
             "disable" => Some(Action::Disable { reason: self.reason, back_after }),

@@ -48,8 +48,6 @@ pub(super) struct Here {
     bell: OnceLock<Bell>,
     /// Counts the catalogs that the pool has been given.
     pub looked: watch::Sender<u64>,
-    /// Counts the changes of the records.
-    pub switched: watch::Sender<u64>,
     /// Another probe may be the next to come back.
     due: Notify,
 }
@@ -85,7 +83,6 @@ impl Here {
             records: Mutex::new(records),
             bell: OnceLock::new(),
             looked: watch::channel(0).0,
-            switched: watch::channel(0).0,
             due: Notify::new(),
         };
         here.switched_on_by_hand();
@@ -106,7 +103,6 @@ impl Here {
     fn tell(&self, records: &BTreeMap<ProbeName, StoredDisabled>) {
         let probes = records.iter().map(|(name, stored)| (name.clone(), stored.disabled.clone()));
         self.hub.handle(Event::Disabled { probes: probes.collect() });
-        self.switched.send_modify(|count| *count += 1);
         self.due.notify_one();
     }
 

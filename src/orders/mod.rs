@@ -73,13 +73,13 @@ pub enum Given {
     Away(String),
 }
 
-/// Counters that grow when something changes.
-#[derive(Clone, Debug)]
-pub struct Changes {
-    /// Orders.
-    pub orders: watch::Receiver<u64>,
-    /// Probes of this host that are switched off.
-    pub disabled: watch::Receiver<u64>,
+/// By which way an order comes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Door {
+    /// Over this instance's API, which writes down itself what was asked for and what came of it.
+    Api,
+    /// Over the push channel of a master.
+    Push,
 }
 
 /// Gives orders, and carries out those for this instance.
@@ -145,7 +145,7 @@ impl Orders {
         tasks.spawn("orders", |stop| orders.keep_trying(stop));
     }
 
-    /// Lets what is done and refused here be kept in the audit log. Once.
+    /// Lets what came of orders that nobody asks this instance for just now be kept in the audit log. Once.
     pub fn record_with(&self, recorder: Arc<dyn Recorder>) {
         let _ = self.recorder.set(recorder); // once
     }
@@ -155,9 +155,9 @@ impl Orders {
         self.here.catalog_changed();
     }
 
-    /// For who shows orders or disabled probes.
-    pub fn changes(&self) -> Changes {
-        Changes { orders: self.changed.subscribe(), disabled: self.here.switched.subscribe() }
+    /// A counter that grows when an order gets into another state.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
     }
 
     /// How many orders wait.
@@ -194,7 +194,7 @@ impl Orders {
             self.refused(&order, &refusal);
             return Given::Refused(refusal);
         }
-        let outcome = self.pass(order.clone()).await;
+        let outcome = self.pass(order.clone(), Door::Api).await;
         let is_here = self.hub.read(|tree| tree.me().uuid == order.target);
         match (outcome, wait) {
             (Outcome::Away(why), Some(wait)) if order.changes() => {
@@ -219,14 +219,16 @@ impl Orders {
     /// An order that comes in over the push channel of a master.
     pub async fn take(self: Arc<Orders>, order: Order) -> Outcome {
         if let Err(refusal) = self.gate_of_push(&order) {
-            self.refused(&order, &refusal);
+            if self.refused(&order, &refusal) {
+                self.record(&order, None, outcome_of(&refusal)).await;
+            }
             return Outcome::Refused(refusal);
         }
-        self.pass(order).await
+        self.pass(order, Door::Push).await
     }
 
     /// An order for this instance.
-    async fn here(self: &Arc<Orders>, order: Order) -> Outcome {
+    async fn here(self: &Arc<Orders>, order: Order, door: Door) -> Outcome {
         let What::Do(probe, action) = order.what.clone() else {
             return Outcome::Done(Answer::Schedule(Box::new(self.here.schedule())));
         };
@@ -239,7 +241,7 @@ impl Orders {
                     let (tell, told) = watch::channel(None);
                     begun.insert(order.id, told.clone());
                     // It goes on although whoever asked may be gone.
-                    tokio::spawn(self.clone().carry_out(order, probe, action, tell));
+                    tokio::spawn(self.clone().carry_out(order, door, tell));
                     told
                 }
             }
@@ -266,16 +268,16 @@ impl Orders {
     async fn carry_out(
         self: Arc<Orders>,
         order: Order,
-        probe: ProbeName,
-        action: Action,
+        door: Door,
         tell: watch::Sender<Option<Outcome>>,
     ) {
+        let What::Do(probe, action) = &order.what else { return };
         // That it was begun is on the disk before, that it is done before anybody is told.
         self.note(&order, State::Begun, String::new()).await;
-        let before = self.interval(&probe);
+        let before = self.before(order.target, probe, action);
         let author = order.author.to_string();
         let limit = order.limit.saturating_sub(HOP);
-        let done = self.here.carry_out(&probe, &action, &author, limit).await;
+        let done = self.here.carry_out(probe, action, &author, limit).await;
         let state = if done.is_ok() { State::Done } else { State::Refused };
         let answer = match &done {
             Ok(answer) => said(answer),
@@ -287,11 +289,15 @@ impl Orders {
                 let message = format!("{author} {}", action.done());
                 tracing::info!("probe `{probe}`: {message}");
                 self.hub.handle(Event::Ordered { probe: Some(probe.clone()), message });
-                self.record(&order, &probe, &action, before, "done".to_owned());
+                if door == Door::Push {
+                    self.record(&order, before, State::Done.word().to_owned()).await;
+                }
                 Outcome::Done(answer)
             }
             Err(refusal) => {
-                self.refused(&order, &refusal);
+                if self.refused(&order, &refusal) && door == Door::Push {
+                    self.record(&order, before, outcome_of(&refusal)).await;
+                }
                 Outcome::Refused(refusal)
             }
         };
@@ -300,14 +306,31 @@ impl Orders {
         self.begun().remove(&order.id);
     }
 
-    fn interval(&self, probe: &ProbeName) -> Value {
-        let seconds = self.here.interval(probe);
-        json!({ "Interval": seconds })
+    /// How a probe runs that is to be changed, as far as that is known here, for the audit log.
+    pub fn before(&self, target: Uuid, probe: &ProbeName, action: &Action) -> Option<Value> {
+        if *action == Action::Run {
+            return None;
+        }
+        let interval = self.hub.read(|tree| {
+            if tree.me().uuid == target {
+                return Some(self.here.interval(probe));
+            }
+            let host = &tree.get(target)?.host;
+            let runs = host.probes.get(probe).map(|probe| Some(probe.result.interval));
+            runs.or_else(|| host.disabled.contains_key(probe).then_some(None))
+        });
+        interval.map(|seconds| json!({ "Interval": seconds }))
     }
 
-    /// Writes down here that an order was refused here.
-    fn refused(&self, order: &Order, refusal: &Refusal) {
-        let What::Do(probe, action) = &order.what else { return };
+    /// The name of an instance and that of a probe of it, for the audit log.
+    pub fn target(&self, instance: Uuid, probe: &str) -> String {
+        let host = self.hub.read(|tree| tree.get(instance).map(|it| it.host.name.clone()));
+        format!("{}/{probe}", host.unwrap_or_else(|| instance.to_string()))
+    }
+
+    /// Says in the log that an order was refused here. Returns whether there is room for more of that.
+    fn refused(&self, order: &Order, refusal: &Refusal) -> bool {
+        let What::Do(probe, action) = &order.what else { return false };
         let Order { author, target, .. } = order;
         let me = self.hub.read(|tree| tree.me().uuid);
         let (own, on) = match me == *target {
@@ -316,38 +339,34 @@ impl Orders {
         };
         let message = format!("refused to {author}: {}{on}: {}", action.word(), refusal.why);
         tracing::info!("{message}");
-        if self.quota.one_more_refusal() {
+        let has_room = self.quota.one_more_refusal();
+        if has_room {
             self.hub.handle(Event::Ordered { probe: own, message });
-            self.record(order, probe, action, Value::Null, format!("refused: {}", refusal.why));
         }
+        has_room
     }
 
-    fn record(
-        &self,
-        order: &Order,
-        probe: &ProbeName,
-        action: &Action,
-        before: Value,
-        outcome: String,
-    ) {
+    /// Writes to the audit log what came of an order that nobody asks this instance for just now.
+    async fn record(&self, order: &Order, before: Option<Value>, outcome: String) {
+        let What::Do(probe, action) = &order.what else { return };
         let Some(recorder) = self.recorder.get().cloned() else { return };
-        let host = self.hub.read(|tree| tree.get(order.target).map(|it| it.host.name.clone()));
-        let after = (outcome == "done").then(|| self.interval(probe));
+        let is_done = outcome == State::Done.word();
+        let mut detail = action.detail(order.id);
+        if !order.author.by_way_of.is_empty() {
+            detail["ByWayOf"] = order.author.by_way_of.join(", ").into();
+        }
         let record = Record {
             at: Timestamp::now(),
             author: order.author.clone(),
-            action: match action {
-                Action::Disable { .. } => "probe.disable",
-                Action::Interval { .. } => "probe.interval",
-                Action::Run => "probe.run",
-            },
-            target: format!("{}/{probe}", host.unwrap_or_else(|| order.target.to_string())),
-            detail: serde_json::from_str(&Words::json(action)).unwrap_or_default(),
-            before: Some(before).filter(|before| !before.is_null()),
-            after,
+            action: action.audited(),
+            target: self.target(order.target, probe.as_str()),
+            detail,
+            before,
+            after: if is_done { action.after() } else { None },
             outcome,
         };
-        tokio::task::spawn_blocking(move || recorder.record(record));
+        // It is written before anybody is told what came of it.
+        let _ = tokio::task::spawn_blocking(move || recorder.record(record)).await;
     }
 
     /// Keeps how an order is doing, in memory and on the disk.
@@ -399,6 +418,11 @@ impl Orders {
             answer: String::new(),
         })
     }
+}
+
+/// A refusal, for the audit log.
+fn outcome_of(refusal: &Refusal) -> String {
+    format!("refused: {}", refusal.why)
 }
 
 /// What came of an order, in a few words.

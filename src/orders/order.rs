@@ -5,6 +5,7 @@
 
 use std::{fmt, time::Duration};
 
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::Schedule;
@@ -66,6 +67,36 @@ impl Action {
             Action::Disable { .. } => "disable",
             Action::Interval { .. } => "interval",
             Action::Run => "run",
+        }
+    }
+
+    /// What the audit log calls it.
+    pub fn audited(&self) -> &'static str {
+        match self {
+            Action::Disable { .. } => "probe.disable",
+            Action::Interval { .. } => "probe.interval",
+            Action::Run => "probe.run",
+        }
+    }
+
+    /// With what, for the audit log, and by which order.
+    pub fn detail(&self, order: Uuid) -> Value {
+        match self {
+            Action::Disable { reason, back_after } => {
+                let seconds = back_after.map_or(0, |after| after.as_secs());
+                json!({ "Order": order, "Reason": reason, "For": seconds })
+            }
+            Action::Interval { seconds } => json!({ "Order": order, "Seconds": seconds }),
+            Action::Run => json!({ "Order": order }),
+        }
+    }
+
+    /// How the probe runs once it is done, for the audit log, if that is changed by it.
+    pub fn after(&self) -> Option<Value> {
+        match self {
+            Action::Disable { .. } => Some(json!({ "Interval": null })),
+            Action::Interval { seconds } => Some(json!({ "Interval": seconds })),
+            Action::Run => None,
         }
     }
 

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::timeout;
 
-use super::{Link, MAX_HOPS, Order, Orders, Outcome, Refusal, RefusalKind};
+use super::{Door, Link, MAX_HOPS, Order, Orders, Outcome, Refusal, RefusalKind};
 use crate::{config::Role, tree::Contact};
 
 /// How much sooner than whoever asks an instance must have the answer of the next one.
@@ -51,7 +51,7 @@ impl Orders {
     }
 
     /// Carries an order out if it is for this instance, or hands it on.
-    pub(super) async fn pass(self: &Arc<Orders>, order: Order) -> Outcome {
+    pub(super) async fn pass(self: &Arc<Orders>, order: Order, door: Door) -> Outcome {
         let found = self.hub.read(|tree| {
             let target = tree.get(order.target)?;
             let link = tree.get(target.via)?;
@@ -63,7 +63,7 @@ impl Orders {
                 let why = format!("`{}` knows no instance {}", self.name_here(), order.target);
                 Outcome::Refused(RefusalKind::Unknown.because(why))
             }
-            Some((true, ..)) => self.here(order).await,
+            Some((true, ..)) => self.here(order, door).await,
             Some((false, uuid, name, Some(contact))) => {
                 self.hand_on(Link { uuid, name, contact }, order).await
             }

@@ -167,6 +167,16 @@ impl Fixture {
         self.kept.0.lock().unwrap().clone()
     }
 
+    /// What is in the audit log, in the order of time.
+    fn records(&self) -> Vec<String> {
+        let records = self.audit.0.lock().unwrap();
+        let short = |record: &Record| {
+            let outcome = record.outcome.split(':').next().unwrap_or_default().to_owned();
+            format!("{} {outcome}", record.action)
+        };
+        records.iter().map(short).collect()
+    }
+
     fn install(&self, name: &str, script: &str) -> PathBuf {
         let path = self.folder.path().join("probes/examples").join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -250,7 +260,8 @@ async fn each_gate_says_no_by_its_key_and_operators_alone_pass() {
     let said = fixture.said();
     assert_eq!(said.len(), 3, "{said:#?}");
     assert!(said[0].starts_with("refused to alice (from 10.0.0.1): run for the probe `load` of"));
-    until(|| fixture.audit.0.lock().unwrap().len() == 3).await;
+    // What came over HTTP is written to the audit log there.
+    assert_eq!(fixture.records(), ["probe.run refused", "probe.run refused"]);
     assert!(fixture.given().is_empty());
 }
 
@@ -258,7 +269,7 @@ async fn each_gate_says_no_by_its_key_and_operators_alone_pass() {
 async fn an_order_waits_until_the_instance_is_back_and_keeps_its_id() {
     let mut fixture = fixture(WRITES);
     fixture.link(Presence::Stopped);
-    let mut changes = fixture.orders.changes();
+    let mut changed = fixture.orders.changes();
     let first = order(LEAF, Action::Interval { seconds: 5 });
     let Given::Waits(waits) = fixture.orders.give(first.clone(), WAIT).await else { panic!() };
     assert_eq!(
@@ -266,7 +277,7 @@ async fn an_order_waits_until_the_instance_is_back_and_keeps_its_id() {
         (first.id, "waiting", "nobody there")
     );
     assert_eq!(fixture.orders.count_waiting(), 1);
-    changes.orders.changed().await.unwrap();
+    changed.changed().await.unwrap();
     // Reading does not wait, nor what another instance hands on.
     let look = Order { what: What::Schedule, ..order(LEAF, Action::Run) };
     assert_eq!(fixture.orders.give(look, WAIT).await, Given::Away("nobody there".into()));
@@ -285,6 +296,13 @@ async fn an_order_waits_until_the_instance_is_back_and_keeps_its_id() {
     until(|| fixture.orders.count_waiting() == 0).await;
     let done = fixture.orders.list();
     assert_eq!((done[0].id, done[0].state.as_str()), (first.id, "done"));
+    // Whoever gave it has been told only that it waits.
+    until(|| !fixture.records().is_empty()).await;
+    assert_eq!(fixture.records(), ["probe.interval done"]);
+    let record = fixture.audit.0.lock().unwrap()[0].clone();
+    assert_eq!((record.author.name.as_str(), record.target.as_str()), ("alice", "leaf/load"));
+    assert_eq!(record.detail, json!({ "Order": first.id, "Seconds": 5 }));
+    assert_eq!(record.after, Some(json!({ "Interval": 5 })));
     let ids: Vec<Uuid> = fixture.given().iter().map(|order| order.id).collect();
     assert_eq!(ids, [first.id, first.id]);
     assert_eq!(fixture.given()[0].author.to_string(), "alice (from 10.0.0.1, by way of top)");
@@ -308,8 +326,7 @@ async fn an_order_is_carried_out_once_however_often_it_comes() {
     let done =
         |said: &[String]| said.iter().filter(|one| one.contains("disabled it: slow")).count();
     assert_eq!(done(&fixture.said()), 1);
-    let record = || fixture.audit.0.lock().unwrap().get(1).cloned();
-    until(|| record().is_some()).await;
+    assert_eq!(fixture.records(), ["probe.interval done", "probe.disable done"]);
     let records = fixture.audit.0.lock().unwrap().clone();
     let record = records.iter().find(|record| record.action == "probe.disable").unwrap();
     assert_eq!((record.target.as_str(), record.outcome.as_str()), ("top/load", "done"));
@@ -321,6 +338,7 @@ async fn an_order_is_carried_out_once_however_often_it_comes() {
     let run = order(ME, Action::Run);
     let Outcome::Refused(Refusal { kind, why }) = take(&run).await else { panic!() };
     assert_eq!(kind, RefusalKind::Conflict, "{why}");
+    assert_eq!(fixture.records()[2..], ["probe.run refused"]);
 }
 
 #[tokio::test]
@@ -348,4 +366,7 @@ async fn what_waits_is_bounded_and_expires() {
         ("cancelled", "cancelled by bob")
     );
     assert!(at(0) < cancelled.created);
+    // To cancel is asked for over HTTP, and written down there.
+    until(|| !fixture.records().is_empty()).await;
+    assert_eq!(fixture.records(), ["probe.run refused"], "expired");
 }

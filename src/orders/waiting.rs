@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    ANSWER_LIMIT, Action, Author, Given, Order, Orders, Outcome, Refusal, RefusalKind, State, What,
-    plain, said,
+    ANSWER_LIMIT, Action, Author, Door, Given, Order, Orders, Outcome, Refusal, RefusalKind, State,
+    What, Words, plain, said,
 };
 use crate::{
     config::Role,
@@ -58,7 +58,7 @@ impl Orders {
         let mut feed: Option<Feed> = None;
         loop {
             for expired in self.expire() {
-                self.keep(expired).await;
+                self.ended(expired).await;
             }
             self.try_due();
             match self.count_waiting() {
@@ -110,23 +110,9 @@ impl Orders {
 
     async fn try_again(self: Arc<Orders>, stored: StoredOrder, action: Action) {
         let id = stored.id;
-        let order = Order {
-            id,
-            target: stored.instance,
-            what: What::Do(stored.probe, action),
-            author: Author {
-                name: stored.author,
-                // Only operators give orders that wait.
-                role: Role::Operator,
-                how: "order",
-                address: stored.address,
-                by_way_of: Vec::new(),
-            },
-            hops: 0,
-            limit: ANSWER_LIMIT,
-        };
+        let order = again(&stored, action);
         let outcome = match self.gate_of_http(&order) {
-            Ok(()) => self.pass(order).await,
+            Ok(()) => self.pass(order, Door::Api).await,
             Err(refusal) => Outcome::Refused(refusal),
         };
         let (state, answer) = match outcome {
@@ -141,14 +127,46 @@ impl Orders {
         let answer = plain(&answer, super::MAX_KEPT_ANSWER);
         let finished = self.book().finish(id, state, answer, Timestamp::now());
         if let Some(finished) = finished {
-            self.keep(finished).await;
+            self.ended(finished).await;
         }
+    }
+
+    /// Keeps what became of an order that has waited, and writes it to the audit log: whoever gave it has been
+    /// told only that it waits.
+    async fn ended(&self, stored: StoredOrder) {
+        if let Some(action) = Words::of(&stored).action() {
+            let outcome = match stored.state == State::Done.word() {
+                true => stored.state.clone(),
+                false => format!("refused: {}", stored.answer),
+            };
+            self.record(&again(&stored, action), None, outcome).await;
+        }
+        self.keep(stored).await;
     }
 
     fn put_off(&self, id: Uuid, why: String) {
         let why = plain(&why, super::MAX_KEPT_ANSWER);
         self.book().put_off(id, why, Instant::now());
         self.rethink.notify_one();
+    }
+}
+
+/// An order that has waited, as it is given again.
+fn again(stored: &StoredOrder, action: Action) -> Order {
+    Order {
+        id: stored.id,
+        target: stored.instance,
+        what: What::Do(stored.probe.clone(), action),
+        author: Author {
+            name: stored.author.clone(),
+            // Only operators give orders that wait.
+            role: Role::Operator,
+            how: "order",
+            address: stored.address.clone(),
+            by_way_of: Vec::new(),
+        },
+        hops: 0,
+        limit: ANSWER_LIMIT,
     }
 }
 

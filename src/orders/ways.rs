@@ -65,7 +65,7 @@ pub struct Ways {
     pub pull: Arc<dyn Way>,
 }
 
-/// What a change by an order was, for the audit log of this instance.
+/// What came of an order that was not asked for over HTTP just now, for the audit log of this instance.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
     pub at: Timestamp,

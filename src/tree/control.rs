@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 /// That somebody has switched a probe off.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Disabled {
     /// In the words of whoever did it; may be empty.
     pub reason: String,

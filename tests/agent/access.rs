@@ -321,6 +321,110 @@ fn every_change_is_in_the_audit_log_and_no_secret_anywhere() {
 }
 
 #[test]
+fn every_change_of_a_probe_has_one_row_in_the_audit_log() {
+    let mut home = Home::new();
+    home.add("Login = \"me\"\nPassword = \"planted-secret\"\nAllowWriteActions = true");
+    home.puppet(60, "door", 100);
+    let agent = home.start();
+    let token = token(&agent, "operator");
+    let with = [&*token];
+    wait_until("the probe has run", || {
+        get(agent.address(), "/api/hosts/testhost/probes/door", &with).status == 200
+    });
+    let by_another = [&*token, "X-Wigo-Author: alice%20of%20top"];
+    for (path, headers, status) in [
+        ("/api/probes/door/run", &with[..], 200),
+        ("/api/probes/door/disable?reason=too%20loud&for=1h", &with, 200),
+        ("/api/probes/door/run", &with, 409),
+        ("/api/hosts/testhost/probes/door/interval?seconds=90", &by_another, 200),
+        ("/api/hosts/testhost/probes/door/interval?seconds=x", &with, 400),
+        ("/api/hosts/testhost/probes/nobody/disable", &with, 404),
+        ("/api/hosts/nobody/probes/door/disable", &with, 404),
+    ] {
+        let reply = post(&agent, path, headers, "");
+        assert_eq!(reply.status, status, "{path}: {}", reply.text());
+    }
+    let id = "00000000-0000-0000-0000-000000000007";
+    assert_eq!(post(&agent, &format!("/api/orders/{id}/cancel"), &with, "").status, 404);
+
+    let rows = get(agent.address(), "/api/audit", &with).json()["Items"].clone();
+    let rows: Vec<_> = rows.as_array().unwrap().iter().rev().skip(1).collect();
+    let short = |row: &&Value| {
+        let text = |field: &str| row[field].as_str().unwrap().to_owned();
+        let outcome = text("Outcome").split(':').next().unwrap().to_owned();
+        format!("{} {} {} {outcome}", text("How"), text("Action"), text("Target"))
+    };
+    let rows_in_short: Vec<_> = rows.iter().map(short).collect();
+    assert_eq!(
+        rows_in_short,
+        [
+            "token probe.run testhost/door done",
+            "token probe.disable testhost/door done",
+            "token probe.run testhost/door refused",
+            "token probe.interval testhost/door done",
+            "token probe.interval testhost/door refused",
+            "token probe.disable testhost/nobody refused",
+            "token probe.disable nobody/door refused",
+            &format!("token order.cancel {id} refused"),
+        ]
+    );
+    let (disable, interval) = (rows[1], rows[3]);
+    let detail = |row: &Value, field: &str| row["Detail"][field].clone();
+    assert_eq!(
+        (detail(disable, "Reason"), detail(disable, "For"), detail(disable, "Expires")),
+        (json!("too loud"), json!(3_600), json!(86_400))
+    );
+    assert_eq!(
+        (&disable["Before"], &disable["After"]),
+        (&json!({"Interval": 60}), &json!({"Interval": null}))
+    );
+    assert_eq!(
+        (detail(interval, "Seconds"), detail(interval, "Author")),
+        (json!(90), json!("alice of top"))
+    );
+    assert_eq!((&interval["Who"], detail(disable, "Author")), (&json!("of-operator"), Value::Null));
+    assert_eq!(
+        (&interval["Before"], &interval["After"]),
+        (&json!({"Interval": null}), &json!({"Interval": 90}))
+    );
+}
+
+#[test]
+fn below_a_base_path_everything_is_there_and_without_it_too() {
+    let mut home = Home::new();
+    home.add("Login = \"me\"\nPassword = \"planted-secret\"\nBasePath = \"/wigo\"");
+    let agent = home.start();
+    let token = token(&agent, "readonly");
+    for path in ["/api/status", "/healthz", "/hosts", "/api/summary/"] {
+        for path in [path.to_owned(), format!("/wigo{path}")] {
+            assert_eq!(get(agent.address(), &path, &[&token]).status, 200, "{path}");
+        }
+    }
+    assert_eq!(
+        get(agent.address(), "/wigo", &[]).header("content-type"),
+        Some("text/html; charset=utf-8")
+    );
+    for path in ["/wigox/healthz", "/wigo/wigo/healthz", "/wigohealthz"] {
+        assert_eq!(get(agent.address(), path, &[&token]).status, 404, "{path}");
+    }
+    assert_eq!(get(agent.address(), "/wigo/api/status", &[]).status, 401);
+    let body = json!({"Name": "me", "Password": "planted-secret"}).to_string();
+    let reply = send(agent.address(), "POST", "/wigo/api/session", &[MARK], &body);
+    let set = reply.header("set-cookie").unwrap().to_owned();
+    assert!(set.contains("; Path=/wigo;"), "{set}");
+    let cookie = format!("Cookie: {}", set.split(';').next().unwrap());
+    let leads_to = |path: &str| {
+        let reply = get(agent.address(), path, &[&cookie]);
+        assert_eq!(reply.status, 302, "{path}");
+        reply.header("location").unwrap().to_owned()
+    };
+    assert_eq!(leads_to("/wigo/api/login?next=/hosts"), "/wigo/hosts");
+    assert_eq!(leads_to("/api/login?next=/wigo/hosts"), "/wigo/hosts");
+    assert_eq!(leads_to("/wigo/api/login?next=//evil.example"), "/wigo/");
+    assert_eq!(leads_to("/wigo/api/logout"), "/wigo/login");
+}
+
+#[test]
 fn the_audit_log_is_shown_by_wigocli() {
     let mut home = Home::new();
     home.add("Login = \"me\"\nPassword = \"secret\"");

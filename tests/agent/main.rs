@@ -19,4 +19,4 @@ mod live;
 mod probes;
 mod tls;
 
-use support::{harness, http};
+use support::{events, harness, http};

@@ -24,4 +24,4 @@ mod pull;
 mod tokens;
 mod twice;
 
-use support::{harness, http};
+use support::{events, harness, http};

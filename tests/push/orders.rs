@@ -5,9 +5,10 @@ use std::fs;
 use serde_json::Value;
 
 use crate::{
+    events::Events,
     fleet::{
-        client, free_port, open_master, takes_clients, uuid, wait_alive, wait_entry, wait_seen,
-        wait_status,
+        allow, client, free_port, open_master, takes_clients, uuid, wait_alive, wait_entry,
+        wait_seen, wait_status, waiting,
     },
     harness::{Agent, Home, says, wait_for, wait_until},
     http::{self, Reply},
@@ -57,6 +58,17 @@ fn wait_order(agent: &Agent, id: &Value, state: &str) -> Value {
     wait_for(&format!("the order is {state}"), || {
         Some(order(agent, id)).filter(|order| order["State"] == state)
     })
+}
+
+/// How, what and with which outcome, of the changes in the audit log of an agent, in order.
+fn audited(agent: &Agent) -> Vec<String> {
+    let rows = agent.json("/api/audit")["Items"].as_array().unwrap().clone();
+    let short = |row: &Value| {
+        let text = |field: &str| row[field].as_str().unwrap().to_owned();
+        let outcome = text("Outcome").split(':').next().unwrap().to_owned();
+        format!("{} {} {outcome}", text("How"), text("Action"))
+    };
+    rows.iter().rev().map(short).collect()
 }
 
 /// A master that gives orders.
@@ -139,6 +151,22 @@ fn probes_are_switched_and_run_two_levels_down() {
     assert_eq!(schedule["DisableRecords"], serde_json::json!([]));
     wait_status(&top, &id, "puppet", 100);
     wait_until("nothing is disabled", || top.json("/api/disabled")["Total"] == 0);
+
+    // One row at each end: over HTTP where it was asked for, by its order where it was carried out.
+    let expected =
+        ["probe.run done", "probe.disable done", "probe.run refused", "probe.interval done"];
+    assert_eq!(audited(&top), expected.map(|row| format!("anonymous {row}")));
+    assert_eq!(audited(&leaf), expected.map(|row| format!("order {row}")));
+    assert!(audited(&middle).is_empty());
+    let row = leaf.json("/api/audit?action=probe.disable")["Items"][0].clone();
+    assert_eq!(
+        (&row["Target"], &row["Detail"]["ByWayOf"]),
+        (&"leaf/puppet".into(), &"top, middle".into())
+    );
+    assert_eq!((&row["Before"]["Interval"], &row["After"]["Interval"]), (&2.into(), &Value::Null));
+    let there = top.json("/api/audit?action=probe.disable")["Items"][0].clone();
+    assert_eq!(there["Detail"]["Order"], row["Detail"]["Order"]);
+    assert_eq!((&there["Target"], &there["Before"]), (&row["Target"], &row["Before"]));
 
     let orders = top.json("/api/orders");
     let states: Vec<_> = orders.as_array().unwrap().iter().map(|it| it["State"].as_str()).collect();
@@ -246,6 +274,76 @@ fn an_order_waits_for_a_host_that_is_away_also_over_a_restart_of_the_master() {
     wait_until("it is disabled", || top.json("/api/disabled")["Total"] == 1);
     assert_eq!(scheduled(&leaf.json("/api/probes"), "counter")["Interval"], RARELY);
     assert_eq!(order(&top, &never["Id"])["State"], "cancelled");
+    // That they wait is one row, what came of them another.
+    let mut rows = Vec::new();
+    wait_until("what came of them is in the audit log", || {
+        rows = audited(&top);
+        rows.iter().filter(|row| row.starts_with("order ")).count() == 2
+    });
+    assert_eq!(
+        rows[..6],
+        [
+            "anonymous probe.run waiting",
+            "anonymous probe.disable waiting",
+            "anonymous probe.interval waiting",
+            "anonymous order.cancel done",
+            "anonymous order.cancel refused",
+            "anonymous probe.run refused",
+        ]
+    );
+    assert_eq!(rows[6..], ["order probe.run done", "order probe.disable done"]);
+    assert_eq!(audited(&leaf), rows[6..]);
+}
+
+#[test]
+fn who_reads_is_told_which_lists_have_changed() {
+    let (mut home, port) = (Home::named("top"), free_port());
+    takes_clients(&mut home, port, "");
+    allow_writes(&mut home);
+    let top = home.start();
+    let mut news = Events::open(&top, "?scope=none", &[]);
+    news.named("hello");
+    let token = done(&top, "/api/authority/tokens?uses=1");
+    news.changed("authority");
+    done(&top, &format!("/api/authority/tokens/{}/drop", token["Id"].as_str().unwrap()));
+    news.changed("authority");
+
+    let mut home = soldier("leaf", port);
+    allow_writes(&mut home);
+    let leaf = home.start();
+    let id = uuid(&leaf);
+    wait_until("it waits", || waiting(&top).contains(&id));
+    news.changed("authority");
+    let home = leaf.kill();
+    let is_away = || {
+        let waiting = top.json("/api/authority/hosts")["details"]["waiting"].clone();
+        waiting[0]["Connected"] == false
+    };
+    // Told to who reads before anybody else has looked.
+    news.changed("authority");
+    wait_until("it is gone", is_away);
+    let leaf = home.start();
+    news.changed("authority");
+    allow(&top, &id);
+    wait_status(&top, &id, "puppet", 100);
+
+    // On another host, and not by an order of this one.
+    let mut news = Events::open(&top, "?scope=none", &[]);
+    news.named("hello");
+    done(&leaf, "/api/probes/puppet/disable?reason=slow");
+    news.changed("disabled");
+    assert_eq!(top.json("/api/disabled")["Total"], 1);
+    done(&leaf, "/api/probes/puppet/interval?seconds=5");
+    news.changed("disabled");
+
+    let home = leaf.kill();
+    let order = post(&top, "/api/hosts/leaf/probes/counter/run?expires=30m");
+    assert_eq!(order.status, 202, "{}", order.text());
+    news.changed("orders");
+    let leaf = home.start();
+    news.changed("orders");
+    assert_eq!(wait_order(&top, &order.json()["Id"], "done")["HostName"], "leaf");
+    drop(leaf);
 }
 
 #[test]

@@ -2,5 +2,6 @@
 // No test target needs all of it.
 #![allow(dead_code)]
 
+pub mod events;
 pub mod harness;
 pub mod http;

@@ -26,16 +26,15 @@ use self::{
     seal::{Attempt, Seal},
 };
 pub use self::{person::Person, refused::Refused};
+use super::SESSION_COOKIE;
 use crate::{
-    config::{OpenIdConnect, Role, Secret},
+    config::{BasePath, OpenIdConnect, Role, Secret},
     trust::BadCertificate,
 };
 
 /// The cookie that binds an attempt to a browser.
 pub const COOKIE: &str = "wigo_oidc";
-/// The cookie of a session.
-const SESSION_COOKIE: &str = "wigo_session";
-/// Where the first one is sent.
+/// Where it is sent.
 const COOKIE_PATH: &str = "/api/oidc";
 /// How long signing in may take, in seconds.
 const ATTEMPT_SECONDS: i64 = 600;
@@ -64,6 +63,7 @@ pub type Answer<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// Signing in at one provider.
 pub struct Oidc {
     settings: OpenIdConnect,
+    base: BasePath,
     provider: Provider,
     seal: Seal,
     talks: Semaphore,
@@ -96,15 +96,26 @@ impl Oidc {
     /// Prepares; nothing is asked yet, so a provider that is down keeps nobody from starting.
     pub fn new(
         settings: OpenIdConnect,
+        base: BasePath,
         sessions: Arc<dyn Sessions>,
     ) -> Result<Arc<Oidc>, BadCertificate> {
         let http = Http::new(settings.ca_file.as_deref())?;
-        Ok(Oidc::with_http(settings, sessions, http))
+        Ok(Oidc::with_http(settings, base, sessions, http))
     }
 
-    fn with_http(settings: OpenIdConnect, sessions: Arc<dyn Sessions>, http: Http) -> Arc<Oidc> {
+    fn with_http(
+        settings: OpenIdConnect,
+        base: BasePath,
+        sessions: Arc<dyn Sessions>,
+        http: Http,
+    ) -> Arc<Oidc> {
         let (provider, talks) = (Provider::new(http), Semaphore::new(MAX_TALKS));
-        Arc::new(Oidc { settings, provider, seal: Seal::new(), talks, sessions })
+        Arc::new(Oidc { settings, base, provider, seal: Seal::new(), talks, sessions })
+    }
+
+    /// Below which path browsers see us.
+    pub fn base(&self) -> &BasePath {
+        &self.base
     }
 
     /// What the button at the login page says.
@@ -144,11 +155,12 @@ impl Oidc {
         let session = self.sessions.begin(person, from).await;
         let session = session.map_err(|why| self.log((Refused::NoSession, why)))?;
         let session = format!(
-            "{SESSION_COOKIE}={}; Path=/; HttpOnly; SameSite=Strict{}",
+            "{SESSION_COOKIE}={}; Path={}; HttpOnly; SameSite=Strict{}",
             session.expose(),
+            self.base.of_cookies(),
             self.secure()
         );
-        Ok(Sent { to: next, cookies: vec![session, self.forget()] })
+        Ok(Sent { to: self.base.over(&next), cookies: vec![session, self.forget()] })
     }
 
     /// The cookie that makes a browser forget its attempt.
@@ -206,7 +218,8 @@ impl Oidc {
     fn cookie(&self, content: &str, seconds: i64) -> String {
         // Lax, since a page of the provider sends the browser back.
         format!(
-            "{COOKIE}={content}; Path={COOKIE_PATH}; Max-Age={seconds}; HttpOnly; SameSite=Lax{}",
+            "{COOKIE}={content}; Path={}; Max-Age={seconds}; HttpOnly; SameSite=Lax{}",
+            self.base.over(COOKIE_PATH),
             self.secure()
         )
     }

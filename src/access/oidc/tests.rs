@@ -22,7 +22,12 @@ impl World {
         let fake = Fake::start().await;
         let sessions = Arc::new(Begun::default());
         let http = Http::with_limit(None, Duration::from_secs(2)).unwrap();
-        let oidc = Oidc::with_http(fake.settings(keys, secret), sessions.clone(), http);
+        let oidc = Oidc::with_http(
+            fake.settings(keys, secret),
+            BasePath::default(),
+            sessions.clone(),
+            http,
+        );
         World { fake, oidc, sessions }
     }
 

@@ -18,7 +18,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
-    LINGER, MAX_ITEMS, MAX_ROUND, Source,
+    DISABLED, LINGER, MAX_ITEMS, MAX_ROUND, Source,
     item::{About, Item, Position},
     scope::Wanted,
 };
@@ -29,7 +29,7 @@ use crate::{
         views,
     },
     hub::{Change, Dirty, Entry, Feed},
-    tree::{Freshness, Instance, Kind, Presence, Probe, ProbeName, View},
+    tree::{Freshness, Instance, Presence, Probe, ProbeName, View},
 };
 
 /// Between two rounds, however much there is.
@@ -98,14 +98,18 @@ pub struct Collector {
     /// Without the time, for comparing.
     counts: String,
     summary: String,
-    /// When they were looked at last, and at which revision.
-    front_at: Option<(Instant, u64)>,
+    /// When they were looked at last.
+    front_at: Option<Instant>,
+    /// Something has happened since, and it was too early to look.
+    front_is_due: bool,
+    /// What is switched off on each host where anything is, as digests.
+    disabled: HashMap<Uuid, u64>,
     sources: Vec<Source>,
 }
 
 /// Collects until nobody has read for [`LINGER`].
-pub async fn collect(api: Arc<Api>) {
-    let mut collector = Collector::new(api.clone());
+pub async fn collect(mut collector: Collector) {
+    let api = collector.api.clone();
     let mut last = Instant::now();
     let mut read = Instant::now();
     loop {
@@ -133,11 +137,13 @@ pub async fn collect(api: Arc<Api>) {
 }
 
 impl Collector {
-    fn new(api: Arc<Api>) -> Collector {
+    /// What happens from now on will be told.
+    pub fn new(api: Arc<Api>) -> Collector {
         let feed = api.hub.feed();
         let position = Position { revision: 0, journal: api.hub.newest_id() };
         Collector {
             sources: api.live.sources.clone(),
+            disabled: disabled(&api.view()),
             api,
             feed,
             position,
@@ -147,6 +153,7 @@ impl Collector {
             counts: String::new(),
             summary: String::new(),
             front_at: None,
+            front_is_due: false,
         }
     }
 
@@ -154,8 +161,8 @@ impl Collector {
     async fn wait(&mut self, earliest: Instant) {
         let live = self.api.live.clone();
         // What was left out because it was too early has not to wait for the next change.
-        let late = self.front_at.filter(|(_, revision)| *revision != self.position.revision);
-        let soon = late.map_or(SOON, |(at, _)| FRONT.saturating_sub(at.elapsed()));
+        let late = self.front_at.filter(|_| self.front_is_due);
+        let soon = late.map_or(SOON, |at| FRONT.saturating_sub(at.elapsed()));
         tokio::select! {
             () = self.feed.urgent() => {}
             () = any(&mut self.sources) => {}
@@ -186,12 +193,9 @@ impl Collector {
         };
         let position = Position { revision: tree.revision(), journal };
         self.entries(&wanted, &mut items);
-        for (name, receiver) in &mut self.sources {
-            if receiver.has_changed().unwrap_or(false) {
-                receiver.mark_unchanged();
-                items.push(changed(name));
-                api.live.note_changed(name, position.revision);
-            }
+        for name in self.changed_lists(&tree, &dirty) {
+            items.push(changed(name));
+            api.live.note_changed(name, position.revision);
         }
         self.front(&wanted, &tree, &fleet);
         let before = self.position;
@@ -326,6 +330,31 @@ impl Collector {
         self.said.insert(name, said) != Some(said)
     }
 
+    /// The lists that are not as they were.
+    fn changed_lists(&mut self, tree: &View, dirty: &Dirty) -> Vec<&'static str> {
+        let mut lists = Vec::new();
+        for (name, receiver) in &mut self.sources {
+            if receiver.has_changed().unwrap_or(false) {
+                receiver.mark_unchanged();
+                lists.push(*name);
+            }
+        }
+        let before = self.disabled.clone();
+        if dirty.all {
+            self.disabled = disabled(tree);
+        }
+        for (uuid, _) in dirty.instances.iter().filter(|(_, change)| change.header) {
+            match tree.get(*uuid).and_then(disabled_on) {
+                Some(digest) => self.disabled.insert(*uuid, digest),
+                None => self.disabled.remove(uuid),
+            };
+        }
+        if self.disabled != before {
+            lists.push(DISABLED);
+        }
+        lists
+    }
+
     /// New entries of the log.
     fn entries(&mut self, wanted: &Wanted, items: &mut Vec<Item>) {
         let api = &self.api;
@@ -333,17 +362,13 @@ impl Collector {
         let Some(entries) = api.hub.entries_after(after, MAX_ENTRIES) else {
             self.position.journal = api.hub.newest_id();
             let why = "more was written to the log at once than can be told";
-            items.extend([Item::reset(About::Entries, why), changed("authority")]);
+            items.push(Item::reset(About::Entries, why));
             return;
         };
         let Some(last) = entries.last() else { return };
         self.position.journal = last.id;
         if entries.len() == MAX_ENTRIES {
             api.live.kicked.notify_one();
-        }
-        if entries.iter().any(|entry| is_about_clients(entry)) {
-            items.push(changed("authority"));
-            api.live.note_changed("authority", self.position.revision);
         }
         if wanted.has_logs() {
             items.extend(entries.iter().map(|e| log(e)).filter(|item| wanted.takes(&item.about)));
@@ -352,10 +377,11 @@ impl Collector {
 
     /// What every page shows, if it is another.
     fn front(&mut self, wanted: &Wanted, tree: &View, fleet: &Fleet) {
-        if self.front_at.is_some_and(|(at, _)| at.elapsed() < FRONT) {
+        self.front_is_due = self.front_at.is_some_and(|at| at.elapsed() < FRONT);
+        if self.front_is_due {
             return;
         }
-        self.front_at = Some((Instant::now(), tree.revision()));
+        self.front_at = Some(Instant::now());
         let mut counted = Counted::of(&self.api, tree, fleet);
         let now = std::mem::take(&mut counted.now);
         let plain = json(&counted);
@@ -428,11 +454,16 @@ fn gone_hosts(before: &Fleet, now: &Fleet, items: &mut Vec<Item>) {
     }
 }
 
-/// Whether an entry tells of who may push.
-fn is_about_clients(entry: &Entry) -> bool {
-    let kinds =
-        [Kind::ClientWaiting, Kind::ClientAllowed, Kind::ClientRevoked, Kind::ClientRefused];
-    kinds.contains(&entry.transition.kind)
+/// What is switched off on each host where anything is, as digests.
+fn disabled(tree: &View) -> HashMap<Uuid, u64> {
+    tree.all().filter_map(|instance| Some((instance.uuid, disabled_on(instance)?))).collect()
+}
+
+fn disabled_on(instance: &Instance) -> Option<u64> {
+    let records = Some(&instance.host.disabled).filter(|records| !records.is_empty())?;
+    let mut hasher = DefaultHasher::new();
+    records.hash(&mut hasher);
+    Some(hasher.finish())
 }
 
 /// Waits until one of the sources has counted up.

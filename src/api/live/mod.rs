@@ -30,7 +30,7 @@ use bytes::Bytes;
 use tokio::sync::{Notify, broadcast, mpsc, watch};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use collector::Front;
+use collector::{Collector, Front};
 use item::{Batch, Item, Position};
 use reader::Reader;
 use resume::{Back, History, Start};
@@ -65,6 +65,9 @@ const LINGER: Duration = Duration::from_secs(60);
 const MAX_PIECES: usize = 2;
 /// Seconds after which to try again where there are too many streams.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("10");
+
+/// The list of what is switched off on all hosts, which the tree tells.
+const DISABLED: &str = "disabled";
 
 /// A list that pages show, and a counter that counts up when it changes.
 pub type Source = (&'static str, watch::Receiver<u64>);
@@ -161,7 +164,7 @@ impl Live {
         state.wanted.add(&scope);
         self.open.fetch_add(1, Ordering::Relaxed);
         if !std::mem::replace(&mut state.is_collecting, true) {
-            tokio::spawn(collector::collect(api.clone()));
+            tokio::spawn(collector::collect(Collector::new(api.clone())));
         }
         self.kicked.notify_one();
         Subscribed { live: self.clone(), scope, _admitted: from }
@@ -170,6 +173,11 @@ impl Live {
 
 /// For the collector.
 impl Live {
+    /// The lists whose changes are told.
+    fn lists(&self) -> impl Iterator<Item = &'static str> {
+        self.sources.iter().map(|(name, _)| *name).chain([DISABLED])
+    }
+
     fn wanted(&self) -> Wanted {
         self.state().wanted.clone()
     }

@@ -248,8 +248,7 @@ impl Reader {
             let item = Item::reset(About::Everyone, "you read more slowly than things change");
             written.event(item.event, &item.data);
         } else {
-            let names = self.api.live.sources.iter().map(|(name, _)| *name);
-            for name in names.chain(["authority"]) {
+            for name in self.api.live.lists() {
                 let item = super::collector::changed(name);
                 written.event(item.event, &item.data);
             }

@@ -134,8 +134,7 @@ fn missed(
     let mut items = Vec::new();
     {
         let history = api.live.history();
-        let names = api.live.sources.iter().map(|(name, _)| *name).chain(["authority"]);
-        let later = names.filter(|name| history.has_changed(name, known.revision));
+        let later = api.live.lists().filter(|name| history.has_changed(name, known.revision));
         items.extend(later.map(changed));
         if scope.has_rows() {
             let Some(gone) = history.gone_since(known.revision) else {

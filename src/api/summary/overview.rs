@@ -183,17 +183,20 @@ fn waiting(api: &Api) -> usize {
     api.authority.as_ref().map_or(0, |authority| authority.waiting_count())
 }
 
-/// The newest entries of the log, from memory if they are there.
+/// The newest entries of the log. What has just happened is in memory and may not be on the disk yet.
 fn recent(api: &Api) -> Vec<Box<RawValue>> {
-    let after = api.hub.newest_id().saturating_sub(RECENT as u64);
     let json = |entry: &crate::hub::Entry| {
         serde_json::value::to_raw_value(&views::LogEntry::new(entry)).ok()
     };
-    if let Some(entries) = api.hub.entries_after(after, RECENT) {
-        return entries.iter().rev().filter_map(|entry| json(entry)).collect();
+    let newest = api.hub.newest_entries(RECENT);
+    let mut recent: Vec<_> = newest.iter().filter_map(|entry| json(entry)).collect();
+    if newest.len() < RECENT {
+        let oldest = newest.last().map_or(u64::MAX, |entry| entry.id);
+        let before = LogQuery { limit: 2 * RECENT, ..LogQuery::default() };
+        // What cannot be read is said by the probe of the agent itself.
+        let before = api.store.logs(&before).unwrap_or_default();
+        let before = before.iter().filter(|entry| entry.id < oldest);
+        recent.extend(before.take(RECENT - newest.len()).filter_map(json));
     }
-    let newest = LogQuery { limit: RECENT, ..LogQuery::default() };
-    // What cannot be read is said by the probe of the agent itself.
-    let entries = api.store.logs(&newest).unwrap_or_default();
-    entries.iter().filter_map(json).collect()
+    recent
 }

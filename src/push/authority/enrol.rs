@@ -162,8 +162,9 @@ impl Authority {
         drop(state);
         let (decision, is_new) =
             joined.inspect_err(|refusal| self.report_refused(Uuid::nil(), full(&news, refusal)))?;
-        if is_new {
-            self.note(Kind::ClientWaiting, news);
+        match is_new {
+            true => self.note(Kind::ClientWaiting, news),
+            false => self.changed(),
         }
         Ok(Enrolment::Waiting { key, decision })
     }

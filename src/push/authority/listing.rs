@@ -55,14 +55,18 @@ impl Authority {
     /// How many clients wait for an operator.
     pub fn waiting_count(&self) -> usize {
         let mut state = self.state();
-        state.waiting.sweep(Instant::now());
+        if state.waiting.sweep(Instant::now()) {
+            self.changed();
+        }
         state.waiting.count()
     }
 
     /// Everybody, for an operator.
     pub fn listing(&self) -> Listing {
         let mut state = self.state();
-        state.waiting.sweep(Instant::now());
+        if state.waiting.sweep(Instant::now()) {
+            self.changed();
+        }
         let allowed = state.allowed.iter().map(|(uuid, name)| Allowed {
             uuid: *uuid,
             name: name.clone(),

@@ -34,7 +34,7 @@ use std::{
 };
 
 use thiserror::Error;
-use tokio::sync::{Semaphore, broadcast, oneshot};
+use tokio::sync::{Semaphore, broadcast, oneshot, watch};
 use uuid::Uuid;
 
 use self::{allowed::AllowedFile, news::News, revoked::RevokedClients, waiting::Waiting};
@@ -140,6 +140,7 @@ pub struct Authority {
     own: Uuid,
     auto_accept: AtomicBool,
     revoked: broadcast::Sender<Uuid>,
+    changes: watch::Sender<u64>,
     /// One permit for each client that the disk may work for.
     disk: Arc<Semaphore>,
     /// When the file was looked at last.
@@ -183,6 +184,7 @@ impl Authority {
             news: News::default(),
             auto_accept: AtomicBool::new(false),
             revoked: broadcast::channel(REVOKED_QUEUE).0,
+            changes: watch::channel(0).0,
             disk: Arc::new(Semaphore::new(MAX_ON_DISK)),
             looked: Mutex::new(Instant::now()),
         };
@@ -277,6 +279,16 @@ impl Authority {
     /// The uuids of clients that are revoked from now on: their connections are to be closed at once.
     pub fn revoked(&self) -> broadcast::Receiver<Uuid> {
         self.revoked.subscribe()
+    }
+
+    /// A number that grows when who is allowed or waits, or the join tokens, are others.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// To be called when a join token was made or dropped.
+    pub fn changed(&self) {
+        self.changes.send_modify(|count| *count += 1);
     }
 
     /// Whether this client is in the allowed list.

@@ -41,9 +41,10 @@ impl News {
 }
 
 impl Authority {
-    /// Writes to the journal, and to the log.
+    /// Writes to the journal, and to the log, that a client is in another list now.
     pub(super) fn note(&self, kind: Kind, message: String) {
         tracing::info!("{message}");
+        self.changed();
         self.hub.handle(Event::Noted { kind, message });
     }
 

@@ -117,16 +117,21 @@ impl Waiting {
         self.entries.remove(&uuid).map(|entry| (entry.client, entry.decision))
     }
 
-    /// Forgets who has been away for too long.
-    pub fn sweep(&mut self, now: Instant) {
+    /// Looks who has disconnected, and forgets who has been away for too long. Returns whether the list is
+    /// another now.
+    pub fn sweep(&mut self, now: Instant) -> bool {
+        let mut is_other = false;
         self.entries.retain(|_, entry| {
             if !entry.decision.is_closed() {
-                entry.left = None;
                 return true;
             }
+            is_other |= entry.left.is_none();
             let left = *entry.left.get_or_insert(now);
-            now.saturating_duration_since(left) < REMEMBERED
+            let is_kept = now.saturating_duration_since(left) < REMEMBERED;
+            is_other |= !is_kept;
+            is_kept
         });
+        is_other
     }
 }
 
