@@ -25,6 +25,10 @@ PROBES = {
     "victim": "echo '{\"Status\": 101, \"Message\": \"it runs\"}'",
 }
 
+# Lists in pages, and what the ends of their pages are called here.
+PAGES = {f"/api/summary/{name}": f"pages_of_{name}" for name in ["problems", "groups", "hosts"]}
+PAGES["/api/disabled"] = "pages_of_disabled"
+
 CONFIG = """
 [Global]
 Hostname = "{name}"
@@ -246,6 +250,8 @@ class Fleet:
             "groups": ["checks"],
             "clients": list(clients),
             "users": ["somebody", "configured"],
+            "spans": ["60s", "30m", "4h", "7d"],
+            **{name: ["", checked.json(f"{path}?limit=1")["Next"]] for path, name in PAGES.items()},
             "spare_tokens": spare,
             "join_tokens": [token["Id"] for token in checked.json("/api/authority/tokens")],
         }

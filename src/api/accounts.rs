@@ -20,7 +20,10 @@ use super::{
     access::{Hidden, json_in, role_of},
     audit::Audited,
     hosts::query_pairs,
-    openapi::Refusal,
+    openapi::{
+        Refusal,
+        parameters::{RoleWord, Span, Title},
+    },
     reply::{self, Segments},
 };
 use crate::{
@@ -112,9 +115,9 @@ async fn tokens(State(api): Shared, headers: HeaderMap) -> Response {
 #[utoipa::path(
     post, path = "/api/tokens", operation_id = "create_token", tag = "access",
     params(
-        ("name" = String, Query, description = "what it is for, at most 64 characters"),
-        ("role" = Option<String>, Query, description = "`readonly`, which it is if left out, or `operator`"),
-        ("for" = Option<String>, Query, description = "how long it is good, such as 30d; for ever if left out"),
+        ("name" = inline(Title), Query, description = "what it is for, at most 64 characters"),
+        ("role" = inline(Option<RoleWord>), Query, description = "`readonly`, which it is if left out, or `operator`"),
+        ("for" = inline(Option<Span>), Query, description = "how long it is good, such as 30d; for ever if left out"),
     ),
     responses(
         (status = 200, description = "the token and its secret", body = NewToken),
@@ -268,10 +271,11 @@ fn user_view(api: &Api, name: &str) -> Option<Value> {
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 struct NewUser {
+    #[schema(pattern = "^[A-Za-z0-9][A-Za-z0-9._@+-]*$", max_length = 64)]
     name: String,
-    /// `readonly` or `operator`.
+    #[schema(value_type = RoleWord, inline)]
     role: String,
-    #[schema(value_type = String, format = Password)]
+    #[schema(value_type = String, format = Password, min_length = 8, max_length = 1024)]
     password: Hidden,
 }
 
@@ -279,7 +283,7 @@ struct NewUser {
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 struct NewPassword {
-    #[schema(value_type = String, format = Password)]
+    #[schema(value_type = String, format = Password, min_length = 8, max_length = 1024)]
     password: Hidden,
 }
 
@@ -372,7 +376,7 @@ async fn set_password(
     post, path = "/api/users/{name}/role", operation_id = "set_role", tag = "access",
     params(
         ("name" = String, Path, description = "the name of a user in the database"),
-        ("role" = String, Query, description = "`readonly` or `operator`"),
+        ("role" = inline(RoleWord), Query, description = "`readonly` or `operator`"),
     ),
     responses(
         (status = 200, description = "`OK`", body = String, content_type = "text/plain"),

@@ -11,11 +11,20 @@ use axum::{
 };
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Api, hosts::query_pairs, openapi::Refusal, reply};
+use super::{
+    Api,
+    hosts::query_pairs,
+    openapi::{
+        Refusal,
+        parameters::{Number, Seconds},
+    },
+    reply,
+    summary::number,
+};
 use crate::{
     access::Caller,
     store::{AuditQuery, AuditRow, MAX_AUDIT_PAGE, StoreError},
@@ -197,13 +206,13 @@ struct AuditPage {
 #[utoipa::path(
     get, path = "/api/audit", operation_id = "audit", tag = "access",
     params(
-        ("after" = Option<String>, Query, description = "`Next` of the page before"),
-        ("limit" = Option<u32>, Query, description = "rows of a page, 100 if left out, at most 1,000"),
+        ("after" = inline(Option<Number>), Query, description = "`Next` of the page before"),
+        ("limit" = inline(Option<Number>), Query, description = "rows of a page, 100 if left out, at most 1,000"),
         ("who" = Option<String>, Query, description = "only of this caller"),
         ("action" = Option<String>, Query, description = "only this action, or all that begin with this word"),
         ("target" = Option<String>, Query, description = "only where the target has this text in it"),
-        ("since" = Option<i64>, Query, description = "Unix seconds"),
-        ("until" = Option<i64>, Query, description = "Unix seconds"),
+        ("since" = inline(Option<Seconds>), Query, description = "Unix seconds"),
+        ("until" = inline(Option<Seconds>), Query, description = "Unix seconds"),
     ),
     responses(
         (status = 200, description = "a page, the newest first", body = AuditPage),
@@ -224,7 +233,7 @@ async fn rows(
     let found = tokio::task::spawn_blocking(move || audit.rows(&query)).await;
     match found {
         Ok(Ok((rows, total))) => {
-            let last = rows.last().filter(|_| rows.len() == limit && limit > 0);
+            let last = rows.last().filter(|_| rows.len() == limit);
             let next = last.map(|row| row.id.to_string()).unwrap_or_default();
             let items = rows.into_iter().map(view).collect();
             reply::json(&headers, &AuditPage { items, total, next })
@@ -237,15 +246,16 @@ async fn rows(
 fn wanted(query: &str) -> Result<AuditQuery, String> {
     let mut wanted = AuditQuery { limit: DEFAULT_LIMIT, ..AuditQuery::default() };
     for (name, value) in query_pairs(query).filter(|(_, value)| !value.is_empty()) {
-        let number = || value.parse::<i64>().map_err(|_| format!("`{name}` is no whole number"));
+        let number =
+            || number(&name, &value).map(|number| i64::try_from(number).unwrap_or(i64::MAX));
         let time = || {
             Timestamp::from_second(number()?).map_err(|_| format!("`{name}` is no time there is"))
         };
         match name.as_str() {
             "after" => wanted.after = Some(number()?),
             "limit" => {
-                let limit = usize::try_from(number()?);
-                wanted.limit = limit.map_err(|_| "`limit` is below 0")?.min(MAX_AUDIT_PAGE);
+                let limit = usize::try_from(number()?).unwrap_or(MAX_AUDIT_PAGE);
+                wanted.limit = limit.clamp(1, MAX_AUDIT_PAGE);
             }
             "since" => wanted.since = Some(time()?),
             "until" => wanted.until = Some(time()?),
@@ -268,7 +278,7 @@ fn view(row: AuditRow) -> AuditEntry {
         from: row.from,
         action: row.action,
         target: row.target,
-        detail: row.detail,
+        detail: if row.detail.is_null() { json!({}) } else { row.detail },
         before: row.before,
         after: row.after,
         outcome: row.outcome,

@@ -15,7 +15,7 @@ use super::{
     Api,
     audit::Audited,
     hosts::query_pairs,
-    openapi::Refusal,
+    openapi::{Refusal, parameters::KeyDigest},
     reply::{self, Segments},
     views,
 };
@@ -54,7 +54,7 @@ pub async fn hosts(State(api): Shared, headers: HeaderMap) -> Response {
 /// With `key`, the fingerprint that the operator has looked at, nobody else is let in.
 #[utoipa::path(
     post, path = "/api/authority/hosts/{uuid}/allow", operation_id = "allow_client", tag = "authority",
-    params(("uuid" = String, Path, description = "the uuid of a client"), ("key" = Option<String>, Query, description = "SHA-256 of its key, in hexadecimal digits")),
+    params(("uuid" = String, Path, description = "the uuid of a client"), ("key" = inline(Option<KeyDigest>), Query, description = "SHA-256 of its key, in hexadecimal digits")),
     responses((status = 200, description = "`OK`", body = String), (status = 404, description = "nobody with this uuid waits, or push clients are not taken here", body = Refusal), (status = 409, description = "the client has another key", body = Refusal), (status = 500, description = "it could not be written down", body = Refusal)),
 )]
 pub async fn allow(

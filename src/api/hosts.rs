@@ -9,7 +9,7 @@ use axum::{
 };
 use serde::Serialize;
 use utoipa::{
-    IntoParams, ToSchema,
+    IntoParams, PartialSchema, ToSchema,
     openapi::path::{Parameter, ParameterIn},
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -17,7 +17,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     Api,
     audit::Audited,
-    openapi::{self, Refusal},
+    openapi::{self, Refusal, parameters::Labels},
     reply::{self, Segments},
     subtree, views,
 };
@@ -77,7 +77,7 @@ struct HostsParams;
 impl IntoParams for HostsParams {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let meaning = "only hosts with all of these labels; `group` is one of them";
-        vec![openapi::query("labels", openapi::labels(), meaning)]
+        vec![openapi::query("labels", Labels::schema(), meaning)]
     }
 }
 

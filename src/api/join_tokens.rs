@@ -17,7 +17,10 @@ use super::{
     Api,
     audit::Audited,
     hosts::query_pairs,
-    openapi::Refusal,
+    openapi::{
+        Refusal,
+        parameters::{Span, Uses},
+    },
     reply::{self, Segments},
 };
 use crate::{
@@ -35,7 +38,7 @@ const DEFAULT_LIFE: Duration = Duration::from_secs(86_400);
 /// The longest life of a token.
 const LONGEST_LIFE: Duration = Duration::from_secs(365 * 86_400);
 /// The most clients that one token admits.
-const MAX_USES: u32 = 100_000;
+pub const MAX_USES: u32 = 100_000;
 /// The longest group or pattern, in bytes.
 const MAX_FILTER: usize = 255;
 
@@ -95,8 +98,8 @@ async fn tokens(State(api): Shared, headers: HeaderMap) -> Response {
 #[utoipa::path(
     post, path = "/api/authority/tokens", operation_id = "create_join_token", tag = "authority",
     params(
-        ("uses" = Option<u32>, Query, description = "how many clients it admits, 1 if left out"),
-        ("for" = Option<String>, Query, description = "how long it is good, 24h if left out"),
+        ("uses" = inline(Option<Uses>), Query, description = "how many clients it admits, 1 if left out"),
+        ("for" = inline(Option<Span>), Query, description = "how long it is good, 24h if left out"),
         ("group" = Option<String>, Query, description = "only for clients of this group"),
         ("host" = Option<String>, Query, description = "only for hosts of this name; `*` stands for any text"),
     ),

@@ -10,7 +10,7 @@ use axum::{
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use utoipa::{
-    IntoParams, ToSchema,
+    IntoParams, PartialSchema, ToSchema,
     openapi::path::{Parameter, ParameterIn},
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -18,7 +18,11 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     Api,
     hosts::{query_pairs, unknown_host, unknown_probe},
-    openapi::{Refusal, number, query, text, time},
+    openapi::{
+        Refusal,
+        parameters::{LevelWord, Number, Time},
+        query, text,
+    },
     reply::{self, Segments},
     views,
 };
@@ -352,14 +356,14 @@ impl IntoParams for LogParams {
             query("hostname", text(), "only of this host"),
             query("group", text(), "only of this group"),
             query("probe", text(), "only of probes of this name"),
-            query("since", time(), "not before this time"),
-            query("until", time(), "not after this time"),
-            query("after", number(), "only entries with a greater id, the oldest first"),
-            query("before", number(), "only entries with a lower id: the next page"),
-            query("level", text(), "this level or worse: ok, info, warn, crit, error, down"),
+            query("since", Time::schema(), "not before this time"),
+            query("until", Time::schema(), "not after this time"),
+            query("after", Number::schema(), "only entries with a greater id, the oldest first"),
+            query("before", Number::schema(), "only entries with a lower id: the next page"),
+            query("level", LevelWord::schema(), "this level or worse"),
             query("q", text(), "only entries with this text in the message or in a name"),
-            query("limit", number(), "how many, 100 if not given, 10,000 at most"),
-            query("offset", number(), "how many of the newest are left out"),
+            query("limit", Number::schema(), "how many, 100 if not given, 10,000 at most"),
+            query("offset", Number::schema(), "how many of the newest are left out"),
         ]
     }
 }
@@ -371,8 +375,8 @@ impl IntoParams for TimelineParams {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         vec![
             query("probe", text(), "only this probe"),
-            query("since", time(), "a day before the end if not given"),
-            query("until", time(), "now if not given"),
+            query("since", Time::schema(), "a day before the end if not given"),
+            query("until", Time::schema(), "now if not given"),
         ]
     }
 }

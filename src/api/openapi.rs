@@ -3,6 +3,8 @@
 //! Each handler says what is its own (`#[utoipa::path]`). What the checks in front of it add – who may ask,
 //! and how it is refused otherwise – is added here, where it is the same for all of them.
 
+pub mod parameters;
+
 use std::sync::{Arc, OnceLock};
 
 use axum::{
@@ -16,7 +18,7 @@ use utoipa::{
         ResponseBuilder, Schema, SecurityRequirement, Tag,
         content::ContentBuilder,
         path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem},
-        schema::{AdditionalProperties, AnyOfBuilder, KnownFormat, SchemaFormat, Type},
+        schema::{AdditionalProperties, Type},
         security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
         tag::TagBuilder,
     },
@@ -92,7 +94,8 @@ pub fn document() -> OpenApi {
         let mut part = router.into_openapi();
         for (path, item) in &mut part.paths.paths {
             for (method, operation) in operations(item) {
-                let role = if is_guarded { rights::needed(&method, Some(path)) } else { Role::None };
+                let role =
+                    if is_guarded { rights::needed(&method, Some(path)) } else { Role::None };
                 complete(path, operation, role, rights::only_reads(&method));
                 if is_guarded {
                     guard_refuses(operation);
@@ -168,11 +171,6 @@ fn complete(path: &str, operation: &mut Operation, role: Role, only_reads: bool)
         operation.responses.responses.entry("304".into()).or_insert(same.build().into());
     }
 }
-
-/// `key=value,key=value`, no key twice.
-const LABELS: &str = r"^(?!(.*,)?([^=,]+)=.*,\2=)[^=,]+=[^,]*(,[^=,]+=[^,]*)*$";
-/// The last Unix second that is understood: the end of the year 9999, west of Greenwich.
-const LAST_SECOND: i64 = 253_402_207_200;
 
 /// Adds a refusal, unless the operation has its own word for it.
 fn refuses(operation: &mut Operation, status: u16, why: &str) {
@@ -261,26 +259,6 @@ pub fn query(name: &str, schema: impl Into<RefOr<Schema>>, meaning: &str) -> Par
 /// A text as a parameter.
 pub fn text() -> RefOr<Schema> {
     String::schema()
-}
-
-/// A number of 0 and more as a parameter.
-pub fn number() -> RefOr<Schema> {
-    u64::schema()
-}
-
-/// A moment as a parameter: Unix seconds, or as people write it.
-pub fn time() -> Schema {
-    let seconds =
-        ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).maximum(Some(LAST_SECOND));
-    let text = ObjectBuilder::new().schema_type(Type::String).examples(["2025-03-04T09:15:02Z"]);
-    let text = text.format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)));
-    AnyOfBuilder::new().item(seconds).item(text).into()
-}
-
-/// Labels that hosts must have, as a parameter.
-pub fn labels() -> Schema {
-    let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some(LABELS));
-    text.examples(["env=prod,role=db"]).into()
 }
 
 #[cfg(test)]

@@ -18,10 +18,10 @@ use uuid::Uuid;
 use super::{
     Api,
     audit::Audited,
-    openapi::Refusal,
+    openapi::{Refusal, parameters::Number},
     order::{QueryPairs, refused},
     reply::{self, Segments},
-    summary::{Page, key},
+    summary::{Page, key, number},
 };
 use crate::{
     access::Caller,
@@ -170,7 +170,7 @@ async fn cancel(
 #[utoipa::path(get, path = "/api/disabled", operation_id = "disabled", tag = "orders",
     params(
         ("after" = Option<String>, Query, description = "`Next` of the page before"),
-        ("limit" = Option<usize>, Query, description = "Rows, 500 at most; 100 if not given"),
+        ("limit" = inline(Option<Number>), Query, description = "Rows, 500 at most; 100 if not given"),
         ("q" = Option<String>, Query, description = "A part of a name, the group, the reason or the author"),
     ),
     responses(
@@ -189,11 +189,8 @@ async fn disabled(State(api): Shared, RawQuery(query): RawQuery, headers: Header
 type Place = (String, Uuid, String);
 
 fn page(tree: &View, query: &QueryPairs) -> Result<Page<DisabledRow>, String> {
-    let limit = match query.get("limit").map(str::parse::<usize>) {
-        None => LIMITS.0,
-        Some(Ok(limit)) if limit > 0 => limit.min(LIMITS.1),
-        Some(_) => return Err("`limit` is no number of rows".into()),
-    };
+    let limit = query.get("limit").map_or(Ok(LIMITS.0), |limit| number("limit", limit))?;
+    let limit = limit.clamp(1, LIMITS.1);
     let after = match query.get("after") {
         None => None,
         Some(cursor) => Some(place(cursor).ok_or("`after` is not the `Next` of a page")?),
@@ -294,7 +291,7 @@ mod tests {
             (count("q=REASON%2029"), count("q=alice"), count("q=nobody")),
             (Ok(1), Ok(30), Ok(0))
         );
-        for query in ["limit=0", "limit=x", "after=!!", "after=e30"] {
+        for query in ["limit=-1", "limit=x", "after=!!", "after=e30"] {
             assert!(count(query).is_err(), "{query}");
         }
     }

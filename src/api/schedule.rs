@@ -14,7 +14,10 @@ use super::{
     Api,
     audit::Audited,
     hosts::unknown_host,
-    openapi::Refusal,
+    openapi::{
+        Refusal,
+        parameters::{Interval, Span},
+    },
     order::{Context, QueryPairs},
     orders::OrderView,
     reply::{self, Segments},
@@ -86,7 +89,7 @@ async fn of_host(
     params(
         ("probe" = String, Path, description = "Name of the probe"),
         ("reason" = Option<String>, Query, description = "Why; at most 500 characters are kept"),
-        ("for" = Option<String>, Query, description = "It comes back after this time: 90s, 30m, 4h, 7d"),
+        ("for" = inline(Option<Span>), Query, description = "It comes back after this time: 90s, 30m, 4h, 7d"),
     ),
     responses(
         (status = 200, body = Schedule, description = "As it is now"),
@@ -111,7 +114,7 @@ async fn disable(
 #[utoipa::path(post, path = "/api/probes/{probe}/interval", operation_id = "set_probe_interval", tag = "schedule",
     params(
         ("probe" = String, Path, description = "Name of the probe"),
-        ("seconds" = u32, Query, description = "2 to 86400"),
+        ("seconds" = inline(Interval), Query, description = "2 to 86400"),
     ),
     responses(
         (status = 200, body = Schedule, description = "As it is now"),
@@ -162,8 +165,8 @@ async fn run(
         ("host" = String, Path, description = "Host name or uuid"),
         ("probe" = String, Path, description = "Name of the probe"),
         ("reason" = Option<String>, Query, description = "Why; at most 500 characters are kept"),
-        ("for" = Option<String>, Query, description = "It comes back after this time: 90s, 30m, 4h, 7d"),
-        ("expires" = Option<String>, Query, description = "How long it may wait, 1m to 7d; 24h if not given"),
+        ("for" = inline(Option<Span>), Query, description = "It comes back after this time: 90s, 30m, 4h, 7d"),
+        ("expires" = inline(Option<Span>), Query, description = "How long it may wait, 1m to 7d; 24h if not given"),
     ),
     responses(
         (status = 200, body = Schedule, description = "As it is now"),
@@ -195,8 +198,8 @@ async fn disable_there(
     params(
         ("host" = String, Path, description = "Host name or uuid"),
         ("probe" = String, Path, description = "Name of the probe"),
-        ("seconds" = u32, Query, description = "2 to 86400"),
-        ("expires" = Option<String>, Query, description = "How long it may wait, 1m to 7d; 24h if not given"),
+        ("seconds" = inline(Interval), Query, description = "2 to 86400"),
+        ("expires" = inline(Option<Span>), Query, description = "How long it may wait, 1m to 7d; 24h if not given"),
     ),
     responses(
         (status = 200, body = Schedule, description = "As it is now"),
@@ -228,7 +231,7 @@ async fn set_interval_there(
     params(
         ("host" = String, Path, description = "Host name or uuid"),
         ("probe" = String, Path, description = "Name of the probe"),
-        ("expires" = Option<String>, Query, description = "How long it may wait, 1m to 7d; 1h if not given"),
+        ("expires" = inline(Option<Span>), Query, description = "How long it may wait, 1m to 7d; 1h if not given"),
     ),
     responses(
         (status = 200, body = views::Probe, description = "The probe, as GET tells it"),

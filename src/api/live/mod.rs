@@ -40,7 +40,7 @@ use super::{
     Api,
     auth::{Origin, is_foreign},
     hosts::{query_pairs, unknown_host},
-    openapi::Refusal,
+    openapi::{Refusal, parameters::ScopeWord},
     reply,
 };
 use crate::{
@@ -227,7 +227,7 @@ pub fn reads() -> OpenApiRouter<Arc<Api>> {
     path = "/api/events",
     tag = "summary",
     params(
-        ("scope" = Option<String>, Query, description = "all, overview, group, host, logs or none; all if not given"),
+        ("scope" = inline(Option<ScopeWord>), Query, description = "all, overview, group, host, logs or none; all if not given"),
         ("group" = Option<String>, Query, description = "For the scopes group and logs"),
         ("host" = Option<String>, Query, description = "For the scope host: its name or uuid"),
         ("hostname" = Option<String>, Query, description = "For the scope logs"),

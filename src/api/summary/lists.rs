@@ -16,7 +16,13 @@ use super::{
     rows::{GroupRow, HostRow, Page, ProblemRow},
 };
 use crate::{
-    api::{Api, openapi::Refusal},
+    api::{
+        Api,
+        openapi::{
+            Refusal,
+            parameters::{Labels, LevelWord, Number, PresenceWord, SortWord},
+        },
+    },
     status::Status,
     tree::{ProbeName, View},
 };
@@ -43,11 +49,11 @@ pub fn problem_row(tree: &View, fleet: &Fleet, problem: &Problem) -> Option<Prob
     tag = "summary",
     params(
         ("after" = Option<String>, Query, description = "`Next` of the page before"),
-        ("limit" = Option<usize>, Query, description = "Rows, 500 at most; 100 if not given"),
+        ("limit" = inline(Option<Number>), Query, description = "Rows, 500 at most; 100 if not given"),
         ("q" = Option<String>, Query, description = "A part of the name, the group or the message"),
-        ("level" = Option<String>, Query, description = "This level or worse: ok, info, warn, crit, error, down"),
+        ("level" = inline(Option<LevelWord>), Query, description = "This level or worse: ok, info, warn, crit, error, down"),
         ("group" = Option<String>, Query, description = "Hosts of this group"),
-        ("labels" = Option<String>, Query, description = "Hosts with these labels: key=value,key=value"),
+        ("labels" = inline(Option<Labels>), Query, description = "Hosts with these labels: key=value,key=value"),
     ),
     responses(
         (status = 200, body = Page<ProblemRow>),
@@ -111,7 +117,7 @@ fn takes_problem(tree: &View, query: &Query, problem: &Problem) -> bool {
     tag = "summary",
     params(
         ("after" = Option<String>, Query, description = "`Next` of the page before"),
-        ("limit" = Option<usize>, Query, description = "Rows, 500 at most; 100 if not given"),
+        ("limit" = inline(Option<Number>), Query, description = "Rows, 500 at most; 100 if not given"),
         ("q" = Option<String>, Query, description = "A part of the name"),
     ),
     responses(
@@ -148,14 +154,14 @@ pub async fn groups(State(api): Shared, RawQuery(query): RawQuery, headers: Head
     tag = "summary",
     params(
         ("after" = Option<String>, Query, description = "`Next` of the page before"),
-        ("limit" = Option<usize>, Query, description = "Rows, 500 at most; 100 if not given"),
+        ("limit" = inline(Option<Number>), Query, description = "Rows, 500 at most; 100 if not given"),
         ("q" = Option<String>, Query, description = "A part of the name or the group"),
-        ("level" = Option<String>, Query, description = "This level or worse: ok, info, warn, crit, error, down"),
-        ("presence" = Option<String>, Query, description = "alive, unknown, stopped or down"),
+        ("level" = inline(Option<LevelWord>), Query, description = "This level or worse: ok, info, warn, crit, error, down"),
+        ("presence" = inline(Option<PresenceWord>), Query, description = "alive, unknown, stopped or down"),
         ("group" = Option<String>, Query, description = "Hosts of this group"),
-        ("labels" = Option<String>, Query, description = "Hosts with these labels: key=value,key=value"),
+        ("labels" = inline(Option<Labels>), Query, description = "Hosts with these labels: key=value,key=value"),
         ("below" = Option<Uuid>, Query, description = "Only those directly below this instance"),
-        ("sort" = Option<String>, Query, description = "status (worst first) or name; status if not given"),
+        ("sort" = inline(Option<SortWord>), Query, description = "status (worst first) or name; status if not given"),
     ),
     responses(
         (status = 200, body = Page<HostRow>),

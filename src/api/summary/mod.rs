@@ -24,6 +24,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use fleet::{Fleet, Fleets, Row};
 pub use overview::{Counted, Shown, Summary};
+pub use query::number;
 pub use rows::{HostRow, Page, ProbeRow, key, now};
 
 use super::{Api, reply};

@@ -20,7 +20,12 @@ use super::{
     rows::{Counts, GroupRow, ProblemRow, key, now},
 };
 use crate::{
-    api::{Api, hosts::query_pairs, openapi::Refusal, views},
+    api::{
+        Api,
+        hosts::query_pairs,
+        openapi::{Refusal, parameters::Number},
+        views,
+    },
     store::LogQuery,
     tree::View,
 };
@@ -158,8 +163,8 @@ impl Shown {
     operation_id = "summary",
     tag = "summary",
     params(
-        ("problems" = Option<usize>, Query, description = "Problems to show, 500 at most; 50 if not given"),
-        ("groups" = Option<usize>, Query, description = "Groups to show, 1000 at most; 100 if not given"),
+        ("problems" = inline(Option<Number>), Query, description = "Problems to show, 500 at most; 50 if not given"),
+        ("groups" = inline(Option<Number>), Query, description = "Groups to show, 1000 at most; 100 if not given"),
     ),
     responses(
         (status = 200, body = Summary),

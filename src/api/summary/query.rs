@@ -82,9 +82,13 @@ impl Query {
     }
 }
 
-/// The value of a parameter that is a number.
+/// The value of a parameter that is a number; one that is too large for any list is as good as the largest.
 pub fn number(name: &str, value: &str) -> Result<usize, String> {
-    value.parse().map_err(|_| format!("`{name}`: `{value}` is no number"))
+    let is_number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+    match is_number {
+        true => Ok(value.parse().unwrap_or(usize::MAX)),
+        false => Err(format!("`{name}`: `{value}` is no number")),
+    }
 }
 
 fn presence(word: &str) -> Result<Presence, String> {
@@ -137,7 +141,9 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_refused() {
-        for query in ["limit=x", "level=bad", "presence=here", "below=1", "sort=age", "labels=x"] {
+        for query in
+            ["limit=x", "limit=-1", "level=bad", "presence=here", "below=1", "sort=age", "labels=x"]
+        {
             assert!(Query::read(query).is_err(), "{query}");
         }
         let query = Query::read("limit=9999&level=WARN&q=Ab%20C&group=&unknown=1&sort=name");
@@ -145,6 +151,8 @@ mod tests {
         assert_eq!((query.limit, query.level, query.by_name), (MAX_LIMIT, Level::Warn, true));
         assert_eq!((query.text.as_str(), query.group), ("ab c", None));
         assert_eq!(Query::read("limit=0").unwrap().limit, 1);
+        let huge = format!("limit={}", "9".repeat(30));
+        assert_eq!(Query::read(&huge).unwrap().limit, MAX_LIMIT);
         assert!(place::<(u16, String)>(Some("!")).is_err());
         assert!(place::<(u16, String)>(Some(&cursor(&1))).is_err());
         let held = (1, "é".to_owned());

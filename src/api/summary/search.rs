@@ -17,7 +17,10 @@ use super::{
     rows::{HostRow, ProbeRow},
 };
 use crate::{
-    api::{Api, openapi::Refusal},
+    api::{
+        Api,
+        openapi::{Refusal, parameters::Number},
+    },
     tree::{Instance, ProbeName, View},
 };
 
@@ -48,7 +51,7 @@ pub struct FoundGroup {
     tag = "summary",
     params(
         ("q" = String, Query, description = "A part of a name, in any letters"),
-        ("limit" = Option<usize>, Query, description = "Results of each kind, 100 at most; 20 if not given"),
+        ("limit" = inline(Option<Number>), Query, description = "Results of each kind, 100 at most; 20 if not given"),
     ),
     responses(
         (status = 200, body = Found),
