@@ -27,7 +27,7 @@ pub struct Events {
 impl Events {
     pub fn open(agent: &Agent, query: &str, headers: &[&str]) -> Events {
         let mut stream = connect(agent.address());
-        let mut head = format!("GET /api/events{query} HTTP/1.1\r\nHost: test\r\n");
+        let mut head = format!("GET /api/events{query} HTTP/1.1\r\nHost: localhost\r\n");
         head.push_str("Accept-Encoding: gzip, zstd\r\n");
         headers.iter().for_each(|header| head.push_str(&format!("{header}\r\n")));
         stream.write_all((head + "\r\n").as_bytes()).unwrap();
