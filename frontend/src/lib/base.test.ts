@@ -2,7 +2,9 @@ import { beforeEach, expect, test, vi } from 'vitest';
 
 beforeEach(() => {
   vi.resetModules();
-  document.head.innerHTML = '<meta name="base-path" content="/wigo">';
+  const meta = document.createElement('meta');
+  [meta.name, meta.content] = ['base-path', '/wigo'];
+  document.head.replaceChildren(meta);
 });
 
 test('a path of ours is put below the base path and found there again', async () => {
@@ -29,7 +31,7 @@ test('links and questions are below it, and the page is found by its own path', 
 });
 
 test('without one nothing is put before a path', async () => {
-  document.head.innerHTML = '';
+  document.head.replaceChildren();
   const { href, ours } = await import('./base');
   expect(href('/hosts')).toBe('/hosts');
   expect(ours('/hosts')).toBe('/hosts');
