@@ -15,6 +15,11 @@ export default defineConfig({
     proxy: wigo ? { '/api': { target: wigo, changeOrigin: false } } : {},
   },
   preview: { host: '127.0.0.1' },
+  // Where the server is seen below a path of its own, pieces are found relative to those that want them; the
+  // addresses in the shell are completed by the server.
+  experimental: {
+    renderBuiltUrl: (file, { hostType }) => (hostType === 'html' ? `/${file}` : { relative: true }),
+  },
   build: {
     // light-dark(), popover and :has() are used as they are.
     target: ['chrome123', 'firefox125', 'safari17.5'],

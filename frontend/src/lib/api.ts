@@ -1,5 +1,7 @@
 /** The one place that speaks HTTP: errors become sentences, and who is not signed in is sent to do so. */
 
+import { href } from './base';
+
 /** An answer that takes longer is given up, in milliseconds. Running a probe may take 30 s. */
 const TIMEOUT = 15_000;
 export const LONG_TIMEOUT = 40_000;
@@ -37,14 +39,14 @@ export function onUnauthorized(handler: () => void): void {
   unauthorized = handler;
 }
 
-/** A path with its parameters; empty ones are left out. */
+/** Where a path of the server is, with its parameters; empty ones are left out. */
 export function address(path: string, query: Query = {}): string {
   const search = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) {
     if (value !== '' && value !== null && value !== undefined) search.set(name, String(value));
   }
   const text = search.toString();
-  return text ? `${path}?${text}` : path;
+  return href(text ? `${path}?${text}` : path);
 }
 
 /** A path out of segments, each encoded: names can contain anything. */

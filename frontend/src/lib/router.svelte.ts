@@ -1,14 +1,15 @@
 /** Where we are: the path and the filters in the address, and how to get elsewhere. */
 import type { Query } from './api';
+import { href, ours } from './base';
 
 export interface Place {
-  /** Still encoded. */
+  /** Still encoded, without the base path. */
   path: string;
   query: URLSearchParams;
 }
 
 const here = (): Place => ({
-  path: location.pathname,
+  path: ours(location.pathname),
   query: new URLSearchParams(location.search),
 });
 
@@ -21,7 +22,7 @@ export const router = {
   get query(): URLSearchParams {
     return place.query;
   },
-  /** Goes to another page of ours. */
+  /** Goes to another page of ours, by its address as in a link. */
   go(to: string, options: { replace?: boolean } = {}): void {
     if (options.replace) history.replaceState(history.state, '', to);
     else {
@@ -38,7 +39,7 @@ export const router = {
   },
 };
 
-/** An address with some of its parameters changed. */
+/** The address of a page with some of its parameters changed. */
 export function withFilters(path: string, query: URLSearchParams, changes: Query): string {
   const next = new URLSearchParams(query);
   for (const [name, value] of Object.entries(changes)) {
@@ -46,7 +47,7 @@ export function withFilters(path: string, query: URLSearchParams, changes: Query
     else next.set(name, String(value));
   }
   const text = next.toString();
-  return text ? `${path}?${text}` : path;
+  return href(text ? `${path}?${text}` : path);
 }
 
 /** What a pattern like `/hosts/:host` finds in a path, decoded; null if it does not fit. */
@@ -82,9 +83,9 @@ export function safeNext(next: string | null): string {
 export const links = {
   overview: (query: Query = {}) => withFilters('/', new URLSearchParams(), query),
   group: (name: string) => withFilters('/group', new URLSearchParams(), { name }),
-  host: (key: string) => `/hosts/${encodeURIComponent(key)}`,
+  host: (key: string) => href(`/hosts/${encodeURIComponent(key)}`),
   probe: (key: string, probe: string) =>
-    `/hosts/${encodeURIComponent(key)}/probes/${encodeURIComponent(probe)}`,
+    href(`/hosts/${encodeURIComponent(key)}/probes/${encodeURIComponent(probe)}`),
   logs: (query: Query = {}) => withFilters('/logs', new URLSearchParams(), query),
 };
 
@@ -112,7 +113,7 @@ export function followLinks(root: HTMLElement | Document): () => void {
     const link = (mouse.target as Element | null)?.closest?.('a');
     if (!link || link.target || link.hasAttribute('download')) return;
     const url = new URL(link.href, location.href);
-    if (url.origin !== location.origin || /^\/(api|metrics|healthz)(\/|$)/.test(url.pathname))
+    if (url.origin !== location.origin || /^\/(api|metrics|healthz)(\/|$)/.test(ours(url.pathname)))
       return;
     // A place on this page is the browser's to find.
     if (url.hash && url.pathname + url.search === location.pathname + location.search) return;

@@ -1,4 +1,5 @@
 /** What every page knows: who we are, the counts, how fresh that is, and the stream it comes by. */
+import { href } from './base';
 import { get, onUnauthorized } from './api';
 import { time } from './clock.svelte';
 import { Live, type LiveState } from './live';
@@ -82,7 +83,7 @@ export const STALE_AFTER = 30;
 function toLogin(): void {
   if (router.path === '/login') return;
   const next = router.path + (router.query.size ? `?${router.query}` : '');
-  router.go(`/login?next=${encodeURIComponent(next)}`, { replace: true });
+  router.go(href(`/login?next=${encodeURIComponent(next)}`), { replace: true });
 }
 
 /** Begins to listen. To be called once we may read. */

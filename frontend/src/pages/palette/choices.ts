@@ -1,4 +1,5 @@
 /** What the palette offers for what was typed. */
+import { href } from '../../lib/base';
 import type { Level } from '../../lib/status';
 import { levelOf, levelOfHost } from '../../lib/status';
 import { links } from '../../lib/router.svelte';
@@ -29,7 +30,7 @@ export function pageChoices(targets: readonly Target[], typed: string): Choice[]
     .filter((target) => target.title.toLowerCase().startsWith(q))
     .map(({ path, title, keys }) => ({
       section: 'Pages',
-      href: path,
+      href: href(path),
       title,
       beside: '',
       keys,
