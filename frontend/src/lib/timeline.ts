@@ -33,7 +33,7 @@ export function stretches(timeline: Timeline, now: number): Stretch[] {
 
   const close = (to: number) => {
     if (to <= at) return;
-    add(found, { from: at, to, ...stateOf(probes, away, seen) });
+    add(found, { from: at, to, ...stateOf(timeline.Probe, probes, away, seen) });
     at = to;
   };
   for (const change of timeline.Changes) {
@@ -59,12 +59,15 @@ function apply(probes: Map<string, number>, change: TimelineChange): void {
 }
 
 function stateOf(
+  probe: string,
   probes: Map<string, number>,
   away: Level | null,
   seen: boolean,
 ): Pick<Stretch, 'level' | 'unwatched' | 'cause'> {
   if (away) return { level: away, unwatched: true, cause: '' };
   if (!seen) return { level: 'unknown', unwatched: true, cause: 'not seen yet' };
+  // Where all probes are meant, a host without any is well; one probe that is off is not.
+  if (probe && probes.size === 0) return { level: 'stopped', unwatched: true, cause: 'not run' };
   let worst = 100;
   let cause = '';
   for (const [name, status] of probes) {
