@@ -40,10 +40,7 @@ export function stretches(timeline: Timeline, now: number): Stretch[] {
     close(Math.min(change.At, end));
     if (BACK.has(change.Kind)) away = null;
     else if (AWAY[change.Kind]) away = AWAY[change.Kind] ?? null;
-    if (change.Probe !== '') {
-      apply(probes, change);
-      seen = true;
-    }
+    if (change.Probe !== '') seen = apply(probes, change) || seen;
   }
   if (timeline.Truncated) {
     // What follows the last change that was told is not known.
@@ -53,9 +50,12 @@ export function stretches(timeline: Timeline, now: number): Stretch[] {
   return found.length > MOST ? summed(found, timeline.Since, end) : found;
 }
 
-function apply(probes: Map<string, number>, change: TimelineChange): void {
-  if (change.Now === null) probes.delete(change.Probe);
-  else probes.set(change.Probe, change.Now);
+/** False for what tells of a probe, but not how it is, such as an order. */
+function apply(probes: Map<string, number>, change: TimelineChange): boolean {
+  if (change.Now !== null) probes.set(change.Probe, change.Now);
+  else if (change.Kind === 'probe_gone') probes.delete(change.Probe);
+  else return false;
+  return true;
 }
 
 function stateOf(
