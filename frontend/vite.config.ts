@@ -9,7 +9,7 @@ import { mock } from './dev/mock.ts';
 const wigo = process.env.WIGO;
 
 export default defineConfig({
-  plugins: [svelte(), svelteTesting(), ...(wigo ? [] : [mock()])],
+  plugins: [svelte(), svelteTesting({ autoCleanup: false }), ...(wigo ? [] : [mock()])],
   server: {
     host: '127.0.0.1',
     proxy: wigo ? { '/api': { target: wigo, changeOrigin: false } } : {},

@@ -312,6 +312,7 @@ fn probes_before(
     time: Timestamp,
 ) -> rusqlite::Result<BTreeMap<ProbeName, Status>> {
     // From the newest entry of each probe back to the first one that counts: nearly always the newest.
+    // What somebody ordered says nothing of how the probe was.
     let sql = format!(
         "WITH named AS (
              SELECT DISTINCT probe AS name FROM journal
@@ -320,7 +321,7 @@ fn probes_before(
          )
          SELECT name, (
              SELECT now FROM journal
-             WHERE host = ?1 AND probe = name AND at < ?2 AND origin IN ({})
+             WHERE host = ?1 AND probe = name AND at < ?2 AND kind <> 'ordered' AND origin IN ({})
              ORDER BY at DESC, id DESC LIMIT 1
          ) FROM named",
         subject.origins()

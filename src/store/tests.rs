@@ -404,6 +404,7 @@ fn a_timeline_knows_how_it_began() {
         about(6, 8, Kind::ProbeChanged, "load", Some(200)),
         about(7, 8, Kind::ProbeSeen, "temp", Some(998)),
         about(8, 9, Kind::ProbeGone, "temp", None),
+        about(14, 9, Kind::Ordered, "load", None),
         elsewhere,
         about(10, 11, Kind::ClockChanged, "", None),
         about(11, 12, Kind::ProbeChanged, "disk", Some(300)),

@@ -1,6 +1,9 @@
-import { fireEvent, render, screen } from '@testing-library/svelte';
-import { expect, it } from 'vitest';
+import { cleanup, fireEvent, render, screen } from '@testing-library/svelte';
+import { afterEach, expect, it } from 'vitest';
 import Text from './Text.svelte';
+
+// For all tests at once, the setup would be loaded for those without a component, too.
+afterEach(cleanup);
 
 const HOSTILE = [
   '<script>alert(1)</script>',

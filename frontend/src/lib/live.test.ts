@@ -156,6 +156,16 @@ describe('a stream that breaks', () => {
     expect(refetch).toHaveBeenCalled();
   });
 
+  it('since the network went is not waited for', async () => {
+    glance.mockRejectedValue(new Error('away'));
+    live.start();
+    Stream.last.say('hello', hello, '5');
+    live.unplugged();
+    expect([Stream.last.closed, live.state]).toEqual([true, 'polling']);
+    await vi.advanceTimersByTimeAsync(TIMES.retry * 2);
+    expect(live.state).toBe('lost');
+  });
+
   it('and a server that does not answer is lost, until it answers', async () => {
     glance.mockRejectedValue(new Error('away'));
     live.start();

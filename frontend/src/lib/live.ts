@@ -136,6 +136,11 @@ export class Live {
     }
   }
 
+  /** The network is gone: what the stream would tell in silence only, later. */
+  unplugged(): void {
+    if (this.#source) this.#broken();
+  }
+
   /** Tries at once, for who does not want to wait. */
   retry(): void {
     this.#tries = 0;

@@ -3,6 +3,9 @@ import type { LogEntry } from './types';
 
 /** The message without the sentence about which probe switched from what to what. */
 export function messageOf(entry: LogEntry): string {
+  // Up again is no news of how it is.
+  if (entry.Kind === 'instance_up' && entry.Now !== null && entry.Now > 100)
+    return `${entry.Message}, with status ${entry.Now}`;
   if (!entry.Probe || !entry.Message.startsWith(`Probe ${entry.Probe} `)) return entry.Message;
   const at = entry.Message.indexOf(' : ', `Probe ${entry.Probe} `.length);
   const rest = at < 0 ? '' : entry.Message.slice(at + 3);

@@ -111,5 +111,6 @@ export function startSession(): void {
   });
   document.addEventListener('visibilitychange', () => live.visibility());
   addEventListener('online', () => live.retry());
+  addEventListener('offline', () => live.unplugged());
   live.start();
 }

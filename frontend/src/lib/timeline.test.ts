@@ -37,6 +37,21 @@ const short = (of: Timeline, now = 100) =>
   );
 
 describe('stretches', () => {
+  it('is not changed by orders', () => {
+    const ordered = timeline([
+      change(20, 'probe_changed', 'load', 300),
+      change(30, 'ordered', 'load'),
+    ]);
+    expect(short(ordered)).toEqual(['0-20 ok', '20-100 crit']);
+  });
+
+  it('does not take a probe that was switched off for well', () => {
+    const off = timeline([change(20, 'probe_gone', 'load'), change(21, 'ordered', 'load')], {
+      Probe: 'load',
+    });
+    expect(short(off)).toEqual(['0-20 ok', '20-100 stopped //']);
+  });
+
   it('has the worst of all probes, from one change to the next', () => {
     const changes = [
       change(10, 'probe_changed', 'load', 200),

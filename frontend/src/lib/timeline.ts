@@ -33,17 +33,14 @@ export function stretches(timeline: Timeline, now: number): Stretch[] {
 
   const close = (to: number) => {
     if (to <= at) return;
-    add(found, { from: at, to, ...stateOf(probes, away, seen) });
+    add(found, { from: at, to, ...stateOf(timeline.Probe, probes, away, seen) });
     at = to;
   };
   for (const change of timeline.Changes) {
     close(Math.min(change.At, end));
     if (BACK.has(change.Kind)) away = null;
     else if (AWAY[change.Kind]) away = AWAY[change.Kind] ?? null;
-    if (change.Probe !== '') {
-      apply(probes, change);
-      seen = true;
-    }
+    if (change.Probe !== '') seen = apply(probes, change) || seen;
   }
   if (timeline.Truncated) {
     // What follows the last change that was told is not known.
@@ -53,18 +50,24 @@ export function stretches(timeline: Timeline, now: number): Stretch[] {
   return found.length > MOST ? summed(found, timeline.Since, end) : found;
 }
 
-function apply(probes: Map<string, number>, change: TimelineChange): void {
-  if (change.Now === null) probes.delete(change.Probe);
-  else probes.set(change.Probe, change.Now);
+/** False for what tells of a probe, but not how it is, such as an order. */
+function apply(probes: Map<string, number>, change: TimelineChange): boolean {
+  if (change.Now !== null) probes.set(change.Probe, change.Now);
+  else if (change.Kind === 'probe_gone') probes.delete(change.Probe);
+  else return false;
+  return true;
 }
 
 function stateOf(
+  probe: string,
   probes: Map<string, number>,
   away: Level | null,
   seen: boolean,
 ): Pick<Stretch, 'level' | 'unwatched' | 'cause'> {
   if (away) return { level: away, unwatched: true, cause: '' };
   if (!seen) return { level: 'unknown', unwatched: true, cause: 'not seen yet' };
+  // Where all probes are meant, a host without any is well; one probe that is off is not.
+  if (probe && probes.size === 0) return { level: 'stopped', unwatched: true, cause: 'not run' };
   let worst = 100;
   let cause = '';
   for (const [name, status] of probes) {
