@@ -54,6 +54,8 @@ pub struct Access {
     tables: AccessTables,
     audit: Audit,
     state: Mutex<State>,
+    /// Held while the database is read.
+    loading: Mutex<()>,
     throttle: Mutex<Throttle>,
     verifier: Verifier,
     /// For prints that only this process compares.
@@ -67,8 +69,11 @@ pub struct Access {
 #[derive(Default)]
 struct State {
     accounts: Accounts,
-    /// Why the database cannot be read, and was not since the start: who is in it is not known.
+    /// Why it is not known who is in the database: it was not readable since the start, or has replaced one
+    /// that was damaged.
     unreadable: Option<String>,
+    /// It was read once, and cannot be read any more.
+    is_stale: bool,
 }
 
 /// An account as it is now.
@@ -88,6 +93,7 @@ impl Access {
             tables: store.access(),
             audit: store.audit(),
             state: Mutex::default(),
+            loading: Mutex::default(),
             throttle: Mutex::default(),
             verifier: Verifier::start(),
             key,

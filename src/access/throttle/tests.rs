@@ -73,5 +73,5 @@ fn memory_is_bounded() {
     assert!(throttle.accounts.len() <= MAX_REMEMBERED);
     assert!(throttle.addresses.len() <= MAX_REMEMBERED);
     assert!(!throttle.accounts.contains_key(&account("0")), "the oldest went");
-    assert_eq!(throttle.take_turned_away(), (MAX_REMEMBERED + 10) as u64 - u64::from(MAX_LISTED));
+    assert_eq!(throttle.take_turned_away(), (MAX_REMEMBERED + 10) as u64 - u64::from(LISTED_AT_ONCE));
 }
