@@ -115,7 +115,9 @@ impl Access {
                     }
                     state.unreadable = Some(why);
                 } else if !std::mem::replace(&mut state.is_stale, true) {
-                    tracing::error!("changes of users, sessions and tokens are not noticed: {error}");
+                    tracing::error!(
+                        "changes of users, sessions and tokens are not noticed: {error}"
+                    );
                 }
                 false
             }

@@ -117,7 +117,7 @@ fn account(name: &str) -> Account {
 }
 
 /// An IPv6 network counts as one address: whoever has one address of it has all.
-fn network(from: Option<IpAddr>) -> IpAddr {
+pub fn network(from: Option<IpAddr>) -> IpAddr {
     match from.map(|address| address.to_canonical()) {
         None => Ipv4Addr::UNSPECIFIED.into(),
         Some(IpAddr::V4(address)) => address.into(),
@@ -150,7 +150,7 @@ fn count<K: Copy + Eq + Hash>(map: &mut HashMap<K, Tries>, key: K, now: Instant)
 }
 
 /// Forgets what is old, and if that is not enough the oldest, so that one more finds its place.
-fn make_room<K: Copy + Eq + Hash, V>(
+pub fn make_room<K: Copy + Eq + Hash, V>(
     map: &mut HashMap<K, V>,
     key: &K,
     now: Instant,

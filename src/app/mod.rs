@@ -446,7 +446,7 @@ fn sign_in(
     }
     let sessions = Arc::new(SignIn(access.clone()));
     let oidc = Oidc::new(settings.clone(), sessions).map_err(StartError::Provider)?;
-    access.set_provider(Some(oidc.display_name().to_owned()));
+    access.set_provider(Some(settings));
     Ok(Some(oidc))
 }
 

@@ -119,9 +119,7 @@ pub(super) fn carry_over(broken: &Path, into: &mut Connection) -> Saved {
         let _ = copy_entries(&from, &transaction, order);
     }
     // Not how far the journals of others are known: entries may be missing, and are told again this way.
-    for (table, columns) in
-        [("instance", instances::COLUMNS), ("last_result", results::COLUMNS)]
-    {
+    for (table, columns) in [("instance", instances::COLUMNS), ("last_result", results::COLUMNS)] {
         let _ = copy_rows(&from, &transaction, table, columns);
     }
     let count = |table: &str| {
