@@ -74,7 +74,7 @@ impl Caller {
     }
 
     /// The hash of the session by which the caller is known.
-    pub(super) fn session(&self) -> Option<[u8; 32]> {
+    pub fn session(&self) -> Option<[u8; 32]> {
         match self.proof {
             Proof::Session(hash, _) => Some(hash),
             _ => None,
@@ -91,12 +91,10 @@ impl Access {
             Proof::Password(print) => self.print(&caller.name) == Some(*print),
             Proof::Session(hash, print) => {
                 let session = self.state().accounts.sessions.get(hash).cloned();
-                let is_open = session.is_some_and(|session| goes_on(&session, now));
-                let is_same = match print {
+                session.filter(|session| goes_on(session, now)).is_some_and(|session| match print {
                     Some(_) => self.print(&caller.name) == *print,
-                    None => self.provider().is_some(),
-                };
-                is_open && is_same
+                    None => self.is_of_provider(&session),
+                })
             }
             Proof::Token(hash) => {
                 self.state().accounts.tokens.get(hash).is_some_and(|token| token.is_good(now))

@@ -13,14 +13,15 @@ use jiff::Timestamp;
 use ring::digest::{SHA256, digest};
 use subtle::ConstantTimeEq as _;
 
-use super::{Access, Account, Caller, How, caller::Proof, goes_on, key, proxy};
+use super::{
+    Access, Account, Caller, How, caller::Proof, cookie::SESSION_COOKIE, cookie::cookies, goes_on,
+    key, proxy,
+};
 use crate::{
     config::{Role, Secret},
     store::AuditRow,
 };
 
-/// The name of the cookie of a session.
-pub const SESSION_COOKIE: &str = "wigo_session";
 /// Where programs put a token that cannot set `Authorization`.
 const TOKEN_HEADER: &str = "x-wigo-token";
 
@@ -53,8 +54,8 @@ impl Access {
             if !scheme.eq_ignore_ascii_case("basic") {
                 return Err(Refused::Wrong);
             }
-            // A master sends the login it has to all it asks; where nobody has one it means nothing.
-            if self.has_passwords() || self.anonymous_role() == Role::None {
+            // A master sends the login it has to all it asks; where nobody is known by name it means nothing.
+            if self.is_locked() || self.anonymous_role() == Role::None {
                 let (name, password) = login_in(given.trim()).ok_or(Refused::Wrong)?;
                 return self.by_password(&name, password, from).await;
             }
@@ -63,12 +64,12 @@ impl Access {
             return self.by_token(token.to_str().map_err(|_| Refused::Wrong)?.trim(), from);
         }
         // A session that has ended counts as none, or nobody could log in again.
-        if let Some(caller) = cookie_of(headers).and_then(|cookie| self.by_session(&cookie, from)) {
+        let mut sessions = cookies(headers, SESSION_COOKIE).map(Secret::new);
+        if let Some(caller) = sessions.find_map(|cookie| self.by_session(&cookie, from)) {
             return Ok(caller);
         }
-        if let (Some(peer), Some(told)) =
-            (peer, proxy::told(&self.config.load().http.proxy, headers, peer))
-        {
+        let told = proxy::told(&self.config.load().http.proxy, headers, peer);
+        if let (Some(peer), Some(told)) = (peer, told.map_err(|_| Refused::Wrong)?) {
             let proxy::Told { name, groups, role } = told;
             return Ok(Caller {
                 name,
@@ -92,8 +93,9 @@ impl Access {
             Ok(caller) => caller,
             Err(refused) => return Ok(Err(refused)),
         };
-        let secret = self.begin_session(&caller.name, caller.role, "password", from).await?;
+        // What cannot be written down is not done.
         self.record(login_row(&caller.name, caller.role, from, "done".into())).await?;
+        let secret = self.begin_session(&caller.name, caller.role, "password", from).await?;
         Ok(Ok((Caller { how: How::Session, ..caller }, secret)))
     }
 
@@ -121,10 +123,8 @@ impl Access {
                 let is_same = bool::from(stamp.ct_eq(&session.stamp));
                 Some(self.print(&session.name).filter(|_| is_same)?)
             }
-            _ => {
-                self.provider()?;
-                None
-            }
+            _ if self.is_of_provider(&session) => None,
+            _ => return None,
         };
         if let Some(session) = self.state().accounts.sessions.get_mut(&hash) {
             session.used = now;
@@ -210,13 +210,4 @@ fn login_in(given: &str) -> Option<(String, Secret)> {
     let text = String::from_utf8(BASE64_STANDARD.decode(given).ok()?).ok()?;
     let (name, password) = text.split_once(':')?;
     Some((name.to_owned(), Secret::new(password)))
-}
-
-/// The cookie of a session that a request carries.
-pub fn cookie_of(headers: &HeaderMap) -> Option<Secret> {
-    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
-    let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.split_once('='));
-    pairs
-        .find(|(name, _)| name.trim() == SESSION_COOKIE)
-        .map(|(_, value)| Secret::new(value.trim()))
 }

@@ -1,13 +1,19 @@
 //! What goes on beside the requests: changes by the command line are noticed, sessions and tokens end, and
 //! when they were used last is written down.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 
-use super::{Access, State, goes_on};
+use super::{
+    Access, State, goes_on,
+    throttle::{LISTED_AT_ONCE, LISTED_EACH},
+};
 use crate::{
-    store::{AccessWatch, Accounts, AuditRow},
+    store::{AUDIT_AGE, AccessWatch, Accounts, AuditRow, MAX_AUDIT_ROWS},
     task::Stop,
 };
 
@@ -15,6 +21,20 @@ use crate::{
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How many looks pass between two rounds of writing down what was used last.
 const LOOKS_BETWEEN_NOTES: u32 = 60;
+/// How many looks pass between two rows that count wrong logins.
+const LOOKS_BETWEEN_COUNTS: u32 = 3_600;
+/// What is told where the users of a damaged database are lost.
+const LOST: &str = "the database was damaged, and the users in it could not be read: nobody gets in without a \
+                    login until there is one again (`wigo user add`), or AnonymousRole is set in [Http]";
+
+/// Those who may do nothing here cannot push the rows of others out of the audit log: within its age they
+/// fill at most this part of it.
+const _: () = {
+    let age = AUDIT_AGE.as_secs() as u64;
+    let counted = age / (LOOK_EVERY.as_secs() * LOOKS_BETWEEN_COUNTS as u64);
+    let listed = age / LISTED_EACH.as_secs() + LISTED_AT_ONCE as u64;
+    assert!(counted + listed < MAX_AUDIT_ROWS as u64 * 3 / 5);
+};
 
 impl Access {
     /// Keeps what is in memory true, until told to stop.
@@ -26,13 +46,18 @@ impl Access {
         for look in 1.. {
             let access = Arc::clone(&self);
             let notes = is_last || look % LOOKS_BETWEEN_NOTES == 0;
+            let counts = is_last || look % LOOKS_BETWEEN_COUNTS == 0;
             let since = noted;
             let work = tokio::task::spawn_blocking(move || {
-                if watch.have_changed(&access.tables) {
-                    access.load();
+                if watch.have_changed(&access.tables) && !access.load() {
+                    // Looked at anew, or a revocation could be missed.
+                    watch = AccessWatch::default();
                 }
                 if notes {
-                    access.write_notes(since);
+                    access.note_use(since);
+                }
+                if counts {
+                    access.note_turned_away();
                 }
                 watch
             });
@@ -56,22 +81,30 @@ impl Access {
         }
     }
 
-    /// Reads all that is in the database. What cannot be read stays as it was. Blocks.
-    pub(super) fn load(&self) {
+    /// Reads all that is in the database. What cannot be read stays as it was. Returns whether what is known
+    /// is what is there. Blocks.
+    pub(super) fn load(&self) -> bool {
+        // One at a time, or an older reading could replace a newer one.
+        let _turn = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
         let is_there = self.tables.exists();
         match self.tables.load() {
             Ok(accounts) => {
                 let mut state = self.state();
                 let accounts = with_last_use(accounts, &state.accounts);
-                let changed = accounts != state.accounts || state.unreadable.is_some();
-                *state = State { accounts, unreadable: None };
+                let unreadable = accounts.are_lost.then(|| LOST.to_owned());
+                let changed = accounts != state.accounts || state.unreadable != unreadable;
+                if accounts.are_lost && !state.accounts.are_lost {
+                    tracing::error!("{LOST}");
+                }
+                *state = State { accounts, unreadable, is_stale: false };
                 drop(state);
                 if changed {
                     self.changed();
                 }
+                true
             }
             // No file: nobody is in it.
-            Err(_) if !is_there => {}
+            Err(_) if !is_there => true,
             Err(error) => {
                 let mut state = self.state();
                 // What was read once is still the best that is known.
@@ -81,13 +114,18 @@ impl Access {
                         tracing::error!("it is not known which users the database holds: {why}");
                     }
                     state.unreadable = Some(why);
+                } else if !std::mem::replace(&mut state.is_stale, true) {
+                    tracing::error!(
+                        "changes of users, sessions and tokens are not noticed: {error}"
+                    );
                 }
+                false
             }
         }
     }
 
-    /// Writes down when sessions and tokens were used last, and what was turned away. Blocks.
-    fn write_notes(&self, since: Timestamp) {
+    /// Writes down when sessions and tokens were used last. Blocks.
+    fn note_use(&self, since: Timestamp) {
         let used = {
             let Accounts { sessions, tokens, .. } = &self.state().accounts;
             let sessions = sessions.values().map(|session| (session.hash, Some(session.used)));
@@ -100,6 +138,10 @@ impl Access {
         {
             tracing::debug!("when sessions and tokens were used last is not written down: {error}");
         }
+    }
+
+    /// Writes down how many wrong logins are in no row of their own. Blocks.
+    fn note_turned_away(&self) {
         let turned_away = self.throttle().take_turned_away();
         if turned_away > 0 {
             let row = AuditRow {

@@ -7,7 +7,8 @@ use ring::{
     rand::{SecureRandom as _, SystemRandom},
 };
 
-use crate::config::{Role, Secret};
+use super::oidc;
+use crate::config::{MAX_NAME, Role, Secret, changes_reading};
 
 /// Random bytes in a secret.
 const SECRET_BYTES: usize = 32;
@@ -37,6 +38,21 @@ pub fn session_hash(text: &str) -> Option<[u8; 32]> {
 /// The hash under which a token is known; `None` if the text is none.
 pub fn token_hash(text: &str) -> Option<[u8; 32]> {
     session_hash(text.strip_prefix(TOKEN_PREFIX)?).map(|_| hash(text))
+}
+
+/// Whether a token can be called this: by a name that looks like no other.
+pub fn check_token_name(name: &str) -> Result<(), String> {
+    let is_bad = |char: char| char.is_control() || changes_reading(char);
+    let is_short = name.chars().count() <= MAX_NAME;
+    let is_of_provider = name.trim_start().to_ascii_lowercase().starts_with(oidc::MARK);
+    match is_short && !name.trim().is_empty() && !name.chars().any(is_bad) && !is_of_provider {
+        true => Ok(()),
+        false => Err(format!(
+            "`name` must be a text of at most {MAX_NAME} characters that can all be seen, and not begin \
+             with `{}`",
+            oidc::MARK
+        )),
+    }
 }
 
 /// SHA-256: enough for a text of 256 random bits.
@@ -73,6 +89,18 @@ mod tests {
             assert_eq!(token_hash(bad), None, "{bad}");
         }
         assert_eq!(format!("{token:?}"), "hidden");
+    }
+
+    #[test]
+    fn a_token_is_not_called_like_somebody_else() {
+        for good in ["ci", "CI of the web team: nightly", "Zoë", &"x".repeat(MAX_NAME)] {
+            assert_eq!(check_token_name(good), Ok(()), "{good}");
+        }
+        let long = "x".repeat(MAX_NAME + 1);
+        for bad in ["", " ", &long, "a\nb", "a\u{202e}b", "al\u{200b}ice", "oidc:bob", " OIDC:bob"]
+        {
+            assert!(check_token_name(bad).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

@@ -5,12 +5,14 @@
 //! answers that take long can end. Every change that is asked for goes to the audit log.
 
 mod caller;
+mod cookie;
 mod credentials;
 mod host_name;
 mod housekeeping;
 mod key;
 pub mod oidc;
 pub mod password;
+mod path;
 mod proxy;
 mod sign_in;
 mod throttle;
@@ -22,21 +24,26 @@ use std::{
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use jiff::{SignedDuration, Timestamp};
-use ring::rand::{SecureRandom as _, SystemRandom};
+use ring::{
+    digest::{SHA256, digest},
+    rand::{SecureRandom as _, SystemRandom},
+};
 use tokio::sync::watch;
 
 pub use self::{
     caller::{Caller, How},
-    credentials::{Refused, SESSION_COOKIE, cookie_of},
+    cookie::{SESSION_COOKIE, cookies, no_session_cookie, session_cookie},
+    credentials::Refused,
     host_name::{is_loopback, is_ours, name_in},
     key::token as new_token,
-    key::token_hash,
+    key::{check_token_name, token_hash},
+    path::own_path,
     proxy::{Origin, origin},
     sign_in::SignIn,
 };
 use self::{password::Verifier, throttle::Throttle};
 use crate::{
-    config::{Config, Role, Secret},
+    config::{Config, OpenIdConnect, Role, Secret},
     store::{
         AccessTables, Accounts, Audit, AuditRow, MAX_API_TOKENS, MAX_SESSIONS, Session, Store,
         StoreError,
@@ -54,21 +61,33 @@ pub struct Access {
     tables: AccessTables,
     audit: Audit,
     state: Mutex<State>,
+    /// Held while the database is read.
+    loading: Mutex<()>,
     throttle: Mutex<Throttle>,
     verifier: Verifier,
     /// For prints that only this process compares.
     key: [u8; 32],
-    /// How the provider is called where people can log in by OpenID Connect.
-    provider: ArcSwapOption<String>,
+    provider: ArcSwapOption<Provider>,
     changes: watch::Sender<u64>,
+}
+
+/// By whom people can log in by OpenID Connect.
+pub struct Provider {
+    /// How it is called.
+    pub name: String,
+    /// A digest of the settings that say who has which role: sessions that began under others have ended.
+    rules: Vec<u8>,
 }
 
 /// What is in the database, as far as it could be read.
 #[derive(Default)]
 struct State {
     accounts: Accounts,
-    /// Why the database cannot be read, and was not since the start: who is in it is not known.
+    /// Why it is not known who is in the database: it was not readable since the start, or has replaced one
+    /// that was damaged.
     unreadable: Option<String>,
+    /// It was read once, and cannot be read any more.
+    is_stale: bool,
 }
 
 /// An account as it is now.
@@ -88,6 +107,7 @@ impl Access {
             tables: store.access(),
             audit: store.audit(),
             state: Mutex::default(),
+            loading: Mutex::default(),
             throttle: Mutex::default(),
             verifier: Verifier::start(),
             key,
@@ -113,14 +133,17 @@ impl Access {
         self.changed();
     }
 
-    /// People can log in by OpenID Connect, with a provider of this name; `None`: they cannot (any more).
-    pub fn set_provider(&self, name: Option<String>) {
-        self.provider.store(name.map(Arc::new));
+    /// People can log in by OpenID Connect with these settings; `None`: they cannot (any more).
+    pub fn set_provider(&self, settings: Option<&OpenIdConnect>) {
+        let provider = settings.map(|settings| {
+            Arc::new(Provider { name: settings.display_name.clone(), rules: rules(settings) })
+        });
+        self.provider.store(provider);
         self.changed();
     }
 
-    /// How the provider is called where people can log in by OpenID Connect.
-    pub fn provider(&self) -> Option<Arc<String>> {
+    /// By whom people can log in by OpenID Connect, if they can.
+    pub fn provider(&self) -> Option<Arc<Provider>> {
         self.provider.load_full()
     }
 
@@ -130,13 +153,22 @@ impl Access {
         http.has_login() || !http.users.is_empty() || !self.state().accounts.users.is_empty()
     }
 
+    /// Whether there is a way to be known by name here, so that who is not has nothing to do here.
+    pub fn is_locked(&self) -> bool {
+        let has_proxy = !self.config.load().http.proxy.user_header.is_empty();
+        has_proxy || self.has_passwords() || self.provider().is_some()
+    }
+
     /// What a caller without credentials may do.
     pub fn anonymous_role(&self) -> Role {
         let configured = self.config.load().http.anonymous_role;
         configured.unwrap_or_else(|| {
-            let is_locked = self.has_passwords() || self.provider().is_some();
             // Whoever has users may not be without them only because the disk is bad.
-            if is_locked || self.state().unreadable.is_some() { Role::None } else { Role::Operator }
+            if self.is_locked() || self.state().unreadable.is_some() {
+                Role::None
+            } else {
+                Role::Operator
+            }
         })
     }
 
@@ -177,7 +209,7 @@ impl Access {
         let hash = key::session_hash(secret.expose()).expect("it is one of ours");
         let stamp = match how {
             "password" => self.stamp(&secret, name).unwrap_or_default(),
-            _ => Vec::new(),
+            _ => self.provider().map(|provider| provider.rules.clone()).unwrap_or_default(),
         };
         let now = Timestamp::now();
         let session = Session {
@@ -244,6 +276,11 @@ impl Access {
         http.login == name || http.users.iter().any(|user| user.name == name)
     }
 
+    /// Whether a session that a provider stands for began under the rules that hold now.
+    fn is_of_provider(&self, session: &Session) -> bool {
+        self.provider().is_some_and(|provider| provider.rules == session.stamp)
+    }
+
     fn changed(&self) {
         self.changes.send_modify(|count| *count += 1);
     }
@@ -255,6 +292,15 @@ impl Access {
     fn throttle(&self) -> MutexGuard<'_, Throttle> {
         self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What decides who somebody is and what role they have.
+fn rules(settings: &OpenIdConnect) -> Vec<u8> {
+    let OpenIdConnect { issuer, client_id, name_claim, groups_claim, .. } = settings;
+    let OpenIdConnect { operator_groups, readonly_groups, default_role, .. } = settings;
+    let rules = (issuer, client_id, name_claim, groups_claim, operator_groups, readonly_groups);
+    let text = format!("{rules:?}{}", default_role.word());
+    digest(&SHA256, text.as_bytes()).as_ref().to_vec()
 }
 
 /// Whether a session goes on.

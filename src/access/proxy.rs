@@ -51,24 +51,38 @@ pub fn origin(
     Origin { address: Some(address), is_secure }
 }
 
+/// A trusted proxy names somebody in a way that cannot be believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unusable;
+
 /// Who a trusted proxy says is asking; `None` if it is not trusted with that, or says nothing.
-pub fn told(proxy: &TrustedProxy, headers: &HeaderMap, peer: Option<IpAddr>) -> Option<Told> {
+pub fn told(
+    proxy: &TrustedProxy,
+    headers: &HeaderMap,
+    peer: Option<IpAddr>,
+) -> Result<Option<Told>, Unusable> {
     if proxy.user_header.is_empty() || !peer.is_some_and(|peer| proxy.is_trusted(peer)) {
-        return None;
+        return Ok(None);
     }
-    // Two of them: the proxy has not taken away what came in, so neither is believed.
     let mut names = headers.get_all(proxy.user_header.as_str()).iter();
-    let (Some(name), None) = (names.next(), names.next()) else { return None };
-    let name = name.to_str().ok()?.trim();
-    if name.is_empty() || name.len() > MAX_NAME {
-        return None;
+    let Some(name) = names.next() else { return Ok(None) };
+    // Two of them: the proxy has not taken away what came in, so neither is believed.
+    if names.next().is_some() {
+        return Err(Unusable);
+    }
+    let name = name.to_str().map_err(|_| Unusable)?.trim();
+    if name.is_empty() {
+        return Ok(None);
+    }
+    if name.len() > MAX_NAME {
+        return Err(Unusable);
     }
     let groups = match proxy.groups_header.as_str() {
         "" => Vec::new(),
         header => values(headers, header),
     };
     let role = proxy.role_of(&groups);
-    Some(Told { name: name.to_owned(), groups, role })
+    Ok(Some(Told { name: name.to_owned(), groups, role }))
 }
 
 /// The parts of a header that may come several times, with commas in it.

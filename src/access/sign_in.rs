@@ -1,6 +1,8 @@
 //! Sessions of people who sign in at a provider of OpenID Connect, and what is written down of it.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc, time::Instant};
+
+use serde_json::json;
 
 use super::{
     Access,
@@ -32,6 +34,9 @@ impl Sessions for SignIn {
     fn turned_away(&self, person: Person, from: Option<IpAddr>) -> Answer<()> {
         let access = Arc::clone(&self.0);
         Box::pin(async move {
+            if !access.throttle().is_listed(Instant::now()) {
+                return;
+            }
             let row = row(&person, from, "refused: no group of theirs has a role here");
             if let Err(error) = access.record(row).await {
                 tracing::warn!("that somebody was turned away is not in the audit log: {error}");
@@ -48,6 +53,8 @@ fn row(person: &Person, from: Option<IpAddr>, outcome: &str) -> AuditRow {
         from: from.map(|from| from.to_string()).unwrap_or_default(),
         action: "login".into(),
         target: person.name.clone(),
+        // The name may be of their own choice.
+        detail: json!({"Subject": person.subject}),
         outcome: outcome.into(),
         ..AuditRow::default()
     }

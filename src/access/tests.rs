@@ -11,7 +11,7 @@ struct Place {
     access: Arc<Access>,
     config: Arc<ArcSwap<Config>>,
     _store: Store,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 fn place(http: &str) -> Place {
@@ -21,11 +21,16 @@ fn place(http: &str) -> Place {
     let store = Store::open(settings).store;
     let config = Arc::new(ArcSwap::from_pointee(parsed(http)));
     let access = Access::open(&store, config.clone());
-    Place { access, config, _store: store, _folder: folder }
+    Place { access, config, _store: store, folder }
 }
 
 fn parsed(http: &str) -> Config {
     crate::config::parse(&format!("[Http]\n{http}"), Path::new("w")).unwrap().config
+}
+
+fn provider(keys: &str) -> OpenIdConnect {
+    let text = format!("[OpenIdConnect]\n{keys}");
+    crate::config::parse(&text, Path::new("w")).unwrap().config.oidc
 }
 
 fn here() -> Option<IpAddr> {
@@ -88,8 +93,25 @@ async fn the_first_user_locks_the_door() {
     place.config.store(Arc::new(parsed("")));
     place.access.change(|tables| tables.remove_user("eve")).await.unwrap();
     assert_eq!(place.access.anonymous_role(), Role::Operator);
-    place.access.set_provider(Some("Keys".into()));
+    place.access.set_provider(Some(&provider("")));
     assert_eq!(place.access.anonymous_role(), Role::None);
+    assert_eq!(place.ask(&[("authorization", &stray)]).await, Err(Refused::Wrong));
+    place.config.store(Arc::new(parsed("AnonymousRole = \"readonly\"")));
+    assert_eq!(place.ask(&[("authorization", &stray)]).await, Err(Refused::Wrong));
+}
+
+#[tokio::test]
+async fn a_login_by_proxy_locks_the_door() {
+    let keys = "TrustedProxies = [\"127.0.0.1\"]\nProxyUserHeader = \"X-User\"\n\
+                ProxyGroupsHeader = \"X-Groups\"\nProxyOperatorGroups = [\"ops\"]";
+    let place = place(keys);
+    let adam = place.ask(&[("x-user", "adam"), ("x-groups", "ops")]).await.unwrap();
+    assert_eq!((adam.role, adam.how), (Role::Operator, How::Proxy));
+    let nobody = place.ask(&[]).await.unwrap();
+    assert_eq!((nobody.role, nobody.how), (Role::None, How::Anonymous));
+    let mut twice = headers(&[("x-user", "adam")]);
+    twice.append("x-user", HeaderValue::from_static("eve"));
+    assert_eq!(place.access.identify(&twice, here(), here()).await, Err(Refused::Wrong));
 }
 
 #[tokio::test]
@@ -188,11 +210,17 @@ async fn a_session_ends_by_time() {
 #[tokio::test]
 async fn a_session_of_a_provider_needs_no_account_but_the_provider() {
     let place = place("");
-    place.access.set_provider(Some("Keys".into()));
+    let keys = "OperatorGroups = [\"ops\"]";
+    place.access.set_provider(Some(&provider(keys)));
     let begun = place.access.begin_session("eve", Role::Readonly, "oidc", here()).await.unwrap();
     let cookie = format!("a=b; {SESSION_COOKIE}={}", begun.expose());
     let caller = place.ask(&[("cookie", &cookie)]).await.unwrap();
     assert_eq!((&*caller.name, caller.role, caller.how), ("eve", Role::Readonly, How::Session));
+    assert!(place.access.still(&caller));
+    place.access.set_provider(Some(&provider("OperatorGroups = [\"sre\"]")));
+    assert!(!place.access.still(&caller), "other groups");
+    assert_eq!(place.ask(&[("cookie", &cookie)]).await.unwrap().how, How::Anonymous);
+    place.access.set_provider(Some(&provider(keys)));
     assert!(place.access.still(&caller));
     place.access.set_provider(None);
     assert!(!place.access.still(&caller));
@@ -231,4 +259,75 @@ async fn a_token_is_good_until_it_is_revoked() {
     place.access.change(|tables| tables.revoke_token(1)).await.unwrap();
     assert!(!place.access.still(&caller));
     assert_eq!(place.ask(&[("x-wigo-token", token.expose())]).await, Err(Refused::Wrong));
+}
+
+#[tokio::test]
+async fn each_cookie_of_the_name_is_tried() {
+    let place = place("Login = \"me\"\nPassword = \"secret\"");
+    let cookie = place.cookie("me", "secret").await;
+    let planted =
+        format!("{SESSION_COOKIE}=planted; {SESSION_COOKIE}={}; {cookie}", "x".repeat(43));
+    assert_eq!(place.ask(&[("cookie", &planted)]).await.unwrap().how, How::Session);
+}
+
+#[tokio::test]
+async fn the_sessions_of_a_name_are_ended_however_they_began() {
+    let place = place("Login = \"me\"\nPassword = \"secret\"");
+    place.access.set_provider(Some(&provider("")));
+    let of_provider = place.access.begin_session("me", Role::Operator, "oidc", here());
+    let of_provider = format!("{SESSION_COOKIE}={}", of_provider.await.unwrap().expose());
+    let cookie = place.cookie("me", "secret").await;
+    let ended = place.access.change(|tables| tables.end_sessions_of("me")).await;
+    assert_eq!(ended.unwrap(), 2);
+    for cookie in [cookie, of_provider] {
+        assert_eq!(place.ask(&[("cookie", &cookie)]).await.unwrap().how, How::Anonymous);
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_written_down_begins_no_session() {
+    let place = place("Login = \"me\"\nPassword = \"secret\"");
+    let other = rusqlite::Connection::open(place.folder.path().join("wigo.db")).unwrap();
+    other.execute_batch("ALTER TABLE audit RENAME TO away").unwrap();
+    assert!(place.access.sign_in("me", Secret::new("secret"), here()).await.is_err());
+    assert_eq!(place.access.tables.load().unwrap().sessions.len(), 0);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_said_to_be_so_and_what_was_known_stays() {
+    let place = place("");
+    let token = place.token(Role::Readonly).await;
+    let path = place.folder.path().join("wigo.db");
+    let aside = place.folder.path().join("aside");
+    std::fs::rename(&path, &aside).unwrap();
+    std::fs::write(&path, "no database at all".repeat(1_000)).unwrap();
+    assert!(!place.access.load(), "to be tried again");
+    assert!(place.ask(&[("x-wigo-token", token.expose())]).await.is_ok());
+    std::fs::rename(&aside, &path).unwrap();
+    assert!(place.access.load());
+}
+
+#[tokio::test]
+async fn a_damaged_database_opens_no_door() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("wigo.db");
+    let open = || {
+        let settings =
+            Settings { path: path.clone(), origin: uuid::Uuid::from_u128(1), keep_days: 30 };
+        Store::open(settings).store
+    };
+    let config = Arc::new(ArcSwap::from_pointee(parsed("")));
+    drop(open());
+    std::fs::write(&path, "no database at all".repeat(1_000)).unwrap();
+    let store = open();
+    let access = Access::open(&store, config.clone());
+    assert_eq!(access.anonymous_role(), Role::None);
+    assert!(access.problem().unwrap().contains("wigo user add"), "{:?}", access.problem());
+    config.store(Arc::new(parsed("AnonymousRole = \"readonly\"")));
+    assert_eq!(access.anonymous_role(), Role::Readonly);
+    config.store(Arc::new(parsed("")));
+    let hash = Secret::new("phc");
+    access.change(move |tables| tables.add_user("eve", Role::Operator, &hash)).await.unwrap();
+    access.change(|tables| tables.remove_user("eve")).await.unwrap();
+    assert_eq!((access.problem(), access.anonymous_role()), (None, Role::Operator));
 }

@@ -19,8 +19,10 @@ const WINDOW: Duration = Duration::from_secs(60);
 const FIRST_PAUSE: Duration = Duration::from_secs(60);
 /// …up to this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15 * 60);
-/// Wrong passwords within [`WINDOW`] that are listed one by one, whoever they are from.
-const MAX_LISTED: u32 = 60;
+/// Wrong logins that are listed one by one, whoever they are from…
+pub const LISTED_AT_ONCE: u32 = 60;
+/// …and after how long one more is: nobody can fill the list with them.
+pub const LISTED_EACH: Duration = Duration::from_secs(6 * 60);
 /// What lies back for longer is forgotten.
 const MEMORY: Duration = Duration::from_secs(60 * 60);
 /// Accounts and addresses that are remembered, each; beyond it those of the longest ago are forgotten.
@@ -36,8 +38,8 @@ pub struct Throttle {
     addresses: HashMap<IpAddr, Tries>,
     /// Who logged in from where.
     good: HashMap<(Account, IpAddr), Instant>,
-    /// Since when wrong ones are counted for the list, and how many there were.
-    listed: Option<(Instant, u32)>,
+    /// How many more are listed, as of when.
+    to_list: Option<(u32, Instant)>,
     /// Tries that were not looked at or not listed, since this was last asked.
     turned_away: u64,
 }
@@ -73,16 +75,26 @@ impl Throttle {
         Err(wait)
     }
 
-    /// It was wrong. Returns whether to list it; else it is counted only, so that nobody can fill the list.
+    /// It was wrong. Returns whether to list it.
     pub fn failed(&mut self, name: &str, from: Option<IpAddr>, now: Instant) -> bool {
         count(&mut self.accounts, account(name), now);
         count(&mut self.addresses, network(from), now);
-        let fresh = |(since, _): &(Instant, u32)| now.saturating_duration_since(*since) <= WINDOW;
-        let (since, listed) = self.listed.filter(fresh).unwrap_or((now, 0));
-        let is_listed = listed < MAX_LISTED;
-        self.listed = Some((since, listed + u32::from(is_listed)));
-        self.turned_away += u64::from(!is_listed);
-        is_listed
+        self.is_listed(now)
+    }
+
+    /// Whether to list somebody who was turned away; else they are counted only.
+    pub fn is_listed(&mut self, now: Instant) -> bool {
+        let (left, since) = self.to_list.unwrap_or((LISTED_AT_ONCE, now));
+        let more = now.saturating_duration_since(since).as_secs() / LISTED_EACH.as_secs();
+        let left = left.saturating_add(u32::try_from(more).unwrap_or(u32::MAX));
+        let since = match left < LISTED_AT_ONCE {
+            true => since + Duration::from_secs(more * LISTED_EACH.as_secs()),
+            false => now,
+        };
+        let left = left.min(LISTED_AT_ONCE);
+        self.to_list = Some((left.saturating_sub(1), since));
+        self.turned_away += u64::from(left == 0);
+        left > 0
     }
 
     /// It was right.
@@ -105,7 +117,7 @@ fn account(name: &str) -> Account {
 }
 
 /// An IPv6 network counts as one address: whoever has one address of it has all.
-fn network(from: Option<IpAddr>) -> IpAddr {
+pub fn network(from: Option<IpAddr>) -> IpAddr {
     match from.map(|address| address.to_canonical()) {
         None => Ipv4Addr::UNSPECIFIED.into(),
         Some(IpAddr::V4(address)) => address.into(),
@@ -138,7 +150,7 @@ fn count<K: Copy + Eq + Hash>(map: &mut HashMap<K, Tries>, key: K, now: Instant)
 }
 
 /// Forgets what is old, and if that is not enough the oldest, so that one more finds its place.
-fn make_room<K: Copy + Eq + Hash, V>(
+pub fn make_room<K: Copy + Eq + Hash, V>(
     map: &mut HashMap<K, V>,
     key: &K,
     now: Instant,

@@ -21,15 +21,15 @@ use super::{
     reply,
 };
 use crate::{
-    access::{Caller, How, LONGEST_SESSION, Refused, SESSION_COOKIE, cookie_of},
-    config::{BasePath, Role, Secret},
+    access::{
+        Caller, How, Refused, SESSION_COOKIE, cookies, no_session_cookie, own_path, session_cookie,
+    },
+    config::{Role, Secret},
     store::AuditRow,
 };
 
 /// The most that a body of these routes has, in bytes.
 const MAX_BODY: usize = 16 * 1024;
-/// The longest path to go on to after the login, in bytes.
-const MAX_NEXT: usize = 2_048;
 
 pub fn open() -> OpenApiRouter<Arc<Api>> {
     OpenApiRouter::new()
@@ -74,7 +74,7 @@ impl WhoAmI {
             can_sign_in: !sign_in.is_empty(),
             how: caller.how.word(),
             sign_in,
-            oidc_name: provider.map(|name| name.as_ref().clone()).unwrap_or_default(),
+            oidc_name: provider.map(|provider| provider.name.clone()).unwrap_or_default(),
             needs_header: caller.how.comes_by_itself(),
         }
     }
@@ -137,6 +137,7 @@ impl From<String> for Hidden {
 )]
 async fn begin(
     State(api): State<Arc<Api>>,
+    Extension(before): Extension<Caller>,
     Extension(Origin(origin)): Extension<Origin>,
     body: Body,
 ) -> Response {
@@ -146,9 +147,13 @@ async fn begin(
     };
     match api.access.sign_in(&name, password, origin.address).await {
         Ok(Ok((caller, secret))) => {
+            // The browser forgets the one it had, and nobody else needs it.
+            if let Err(error) = api.access.end_session(&before).await {
+                tracing::warn!("the session before this login goes on: {error}");
+            }
             let cookie = session_cookie(&secret, &api.base, origin.is_secure);
             let answer = reply::json(&HeaderMap::new(), &WhoAmI::new(&api, &caller));
-            private(with_cookie(answer, cookie))
+            private(with_cookie(answer, &cookie))
         }
         Ok(Err(Refused::Wrong)) => {
             reply::refuse(StatusCode::UNAUTHORIZED, "the name or the password is wrong")
@@ -179,7 +184,7 @@ async fn end(
     Extension(Origin(origin)): Extension<Origin>,
 ) -> Response {
     match end_session(&api, &caller).await {
-        Ok(()) => with_cookie(reply::text("OK"), no_cookie(&api.base, origin.is_secure)),
+        Ok(()) => with_cookie(reply::text("OK"), &no_session_cookie(&api.base, origin.is_secure)),
         Err(refusal) => *refusal,
     }
 }
@@ -189,7 +194,8 @@ async fn end_session(api: &Api, caller: &Caller) -> Result<(), Box<Response>> {
         let why = format!("the session goes on, since its end cannot be written down: {error}");
         Box::new(reply::refuse(StatusCode::SERVICE_UNAVAILABLE, why))
     };
-    if api.access.end_session(caller).await.map_err(cannot)? {
+    // What cannot be written down is not done.
+    if caller.session().is_some() {
         let row = AuditRow {
             action: "logout".into(),
             target: caller.name.clone(),
@@ -197,6 +203,7 @@ async fn end_session(api: &Api, caller: &Caller) -> Result<(), Box<Response>> {
             ..audit::row_of(Some(caller))
         };
         api.access.record(row).await.map_err(cannot)?;
+        api.access.end_session(caller).await.map_err(cannot)?;
     }
     Ok(())
 }
@@ -206,7 +213,7 @@ async fn end_session(api: &Api, caller: &Caller) -> Result<(), Box<Response>> {
     get, path = "/api/login", operation_id = "login", tag = "access",
     params(("next" = Option<String>, Query, description = "a path of this instance to go on to")),
     responses(
-        (status = 302, description = "logged in: on to `next`"),
+        (status = 302, description = "logged in: on to `next`; nobody has a password: on to the login page"),
         (status = 401, description = "the browser asks", body = String, content_type = "text/plain"),
         (status = 429, description = "too many wrong passwords", body = Refusal),
         (status = 503, description = "too many passwords are being checked", body = Refusal),
@@ -218,7 +225,11 @@ async fn login(
     RawQuery(query): RawQuery,
 ) -> Response {
     if caller.how == How::Anonymous {
-        return auth::ask_for_login(&HeaderMap::new());
+        // No name and password would do where nobody has any.
+        return match api.access.has_passwords() {
+            true => auth::ask_for_login(&HeaderMap::new(), true),
+            false => redirect(&api.base.over("/login")),
+        };
     }
     redirect(&api.base.over(&next_in(query.as_deref().unwrap_or_default())))
 }
@@ -248,11 +259,11 @@ async fn logout(
         return *refusal;
     }
     if caller.how == How::Password {
-        return auth::ask_for_login(&HeaderMap::new());
+        return auth::ask_for_login(&HeaderMap::new(), true);
     }
     let answer = redirect(&api.base.over("/login"));
-    match cookie_of(&headers) {
-        Some(_) => with_cookie(answer, no_cookie(&api.base, origin.is_secure)),
+    match cookies(&headers, SESSION_COOKIE).next() {
+        Some(_) => with_cookie(answer, &no_session_cookie(&api.base, origin.is_secure)),
         None => answer,
     }
 }
@@ -260,16 +271,7 @@ async fn logout(
 /// The path to go on to: one of ours, whatever was asked for.
 pub fn next_in(query: &str) -> String {
     let next = query_pairs(query).find(|(name, _)| name == "next").map(|(_, next)| next);
-    next.filter(|next| is_path_of_ours(next)).unwrap_or_else(|| "/".to_owned())
-}
-
-/// Browsers take `//host` and `/\host` for another site, and leave out tabs and line breaks.
-fn is_path_of_ours(next: &str) -> bool {
-    let mut characters = next.chars();
-    characters.next() == Some('/')
-        && !matches!(characters.next(), Some('/' | '\\'))
-        && next.len() <= MAX_NEXT
-        && next.chars().all(|c| c.is_ascii_graphic() && c != '\\')
+    own_path(&next.unwrap_or_default()).to_owned()
 }
 
 fn redirect(to: &str) -> Response {
@@ -283,26 +285,9 @@ fn private(mut response: Response) -> Response {
     response
 }
 
-/// The cookie of a session that has begun.
-fn session_cookie(secret: &Secret, base: &BasePath, is_secure: bool) -> HeaderValue {
-    cookie(secret.expose(), LONGEST_SESSION.as_secs(), base, is_secure)
-}
-
-fn no_cookie(base: &BasePath, is_secure: bool) -> HeaderValue {
-    cookie("", 0, base, is_secure)
-}
-
-fn cookie(value: &str, seconds: i64, base: &BasePath, is_secure: bool) -> HeaderValue {
-    let (path, secure) = (base.of_cookies(), if is_secure { "; Secure" } else { "" });
-    let text = format!(
-        "{SESSION_COOKIE}={value}; HttpOnly; SameSite=Strict; Path={path}; Max-Age={seconds}{secure}"
-    );
-    let mut header = HeaderValue::from_str(&text).expect("a secret is base64");
-    header.set_sensitive(true);
-    header
-}
-
-fn with_cookie(mut response: Response, cookie: HeaderValue) -> Response {
+fn with_cookie(mut response: Response, cookie: &str) -> Response {
+    let mut cookie = HeaderValue::from_str(cookie).expect("a secret is base64");
+    cookie.set_sensitive(true);
     response.headers_mut().append(header::SET_COOKIE, cookie);
     response
 }
@@ -338,32 +323,15 @@ mod tests {
     #[test]
     fn one_goes_on_to_a_path_of_ours_and_nowhere_else() {
         assert_eq!(next_in("next=%2Fhosts%2Fweb1%3Fa%3Db"), "/hosts/web1?a=b");
-        for other in [
-            "",
-            "next=",
-            "next=https%3A%2F%2Fevil.example",
-            "next=%2F%2Fevil.example",
-            "next=%2F%5Cevil.example",
-            "next=%2F%09%2Fevil.example",
-            "next=%2Fa%0D%0ASet-Cookie%3Ax",
-            "next=javascript:alert(1)",
-            &format!("next=/{}", "a".repeat(MAX_NEXT)),
-        ] {
+        for other in ["", "next=", "next=https%3A%2F%2Fevil.example", "next=%2F%5Cevil.example"] {
             assert_eq!(next_in(other), "/", "{other}");
         }
     }
 
     #[test]
-    fn a_cookie_is_for_us_alone() {
-        let text = |header: HeaderValue| header.to_str().unwrap().to_owned();
-        let secret = Secret::new("abc");
-        let expected = "wigo_session=abc; HttpOnly; SameSite=Strict; Path=/; Max-Age=604800";
-        let none = BasePath::default();
-        assert_eq!(text(session_cookie(&secret, &none, false)), expected);
-        assert_eq!(text(session_cookie(&secret, &none, true)), format!("{expected}; Secure"));
-        assert!(format!("{:?}", session_cookie(&secret, &none, true)).contains("Sensitive"));
-        let below = BasePath::parse("/wigo").unwrap();
-        assert!(text(no_cookie(&below, false)).contains("; Path=/wigo; Max-Age=0"));
+    fn a_cookie_is_not_shown_in_the_log() {
+        let response = with_cookie(reply::text("OK"), "planted=1");
+        assert!(!format!("{response:?}").contains("planted"));
     }
 
     #[tokio::test]

@@ -27,8 +27,8 @@ use super::{
     reply::{self, Segments},
 };
 use crate::{
-    access::{Caller, new_token, password, token_hash},
-    config::{MAX_NAME, Role, Secret, check_name},
+    access::{Caller, check_token_name, new_token, password, token_hash},
+    config::{Role, Secret, check_name},
     duration,
     store::{AccessTables, ApiToken, MAX_API_TOKENS, MAX_USERS, StoreError, UserChange},
 };
@@ -52,6 +52,7 @@ pub fn changes() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(set_password))
         .routes(routes!(set_role))
         .routes(routes!(remove_user))
+        .routes(routes!(end_sessions))
 }
 
 /// A token of a program. The secret itself is not known any more.
@@ -175,15 +176,6 @@ fn wanted_token(query: &str) -> Result<(String, Role, Option<Duration>), String>
     Ok((name.clone(), role, life))
 }
 
-/// Whether a token can be called this.
-pub fn check_token_name(name: &str) -> Result<(), String> {
-    let is_short = name.chars().count() <= MAX_NAME;
-    match is_short && !name.trim().is_empty() && !name.chars().any(char::is_control) {
-        true => Ok(()),
-        false => Err(format!("`name` must be a text of at most {MAX_NAME} characters")),
-    }
-}
-
 /// Makes a token useless, at once
 #[utoipa::path(
     post, path = "/api/tokens/{id}/revoke", operation_id = "revoke_token", tag = "access",
@@ -221,7 +213,7 @@ struct UserView {
     name: String,
     /// `readonly` or `operator`.
     role: &'static str,
-    /// `configuration` or `database`.
+    /// `configuration`, `database`, or `oidc` for somebody who is logged in by OpenID Connect.
     source: &'static str,
     /// 0: not known.
     created_at: i64,
@@ -229,7 +221,7 @@ struct UserView {
     sessions: usize,
 }
 
-/// Who may log in with a password
+/// Who may log in with a password, and who is logged in by OpenID Connect
 #[utoipa::path(
     get, path = "/api/users", operation_id = "users", tag = "access",
     responses((status = 200, description = "all, by name", body = Vec<UserView>)),
@@ -241,10 +233,8 @@ async fn users(State(api): Shared, headers: HeaderMap) -> Response {
 fn all_users(api: &Api) -> Vec<UserView> {
     let accounts = api.access.accounts();
     let config = api.config.load_full();
-    let sessions = |name: &str| {
-        let open = accounts.sessions.values();
-        open.filter(|session| session.how == "password" && session.name == name).count()
-    };
+    let sessions =
+        |name: &str| accounts.sessions.values().filter(|session| session.name == name).count();
     let login = config.http.has_login().then_some((&config.http.login, Role::Operator));
     let configured = config.http.users.iter().map(|user| (&user.name, user.role)).chain(login);
     let configured = configured.map(|(name, role)| (name, role, "configuration", 0));
@@ -257,8 +247,11 @@ fn all_users(api: &Api) -> Vec<UserView> {
         created_at,
         sessions: sessions(name),
     };
-    let mut users: Vec<_> = configured.chain(stored).map(view).collect();
-    users.sort_by(|one, other| one.name.cmp(&other.name));
+    let by_provider = accounts.sessions.values().filter(|session| session.how != "password");
+    let by_provider = by_provider.map(|session| (&session.name, session.role, "oidc", 0));
+    let mut users: Vec<_> = configured.chain(stored).chain(by_provider).map(view).collect();
+    users.sort_by(|one, other| (&one.name, one.source).cmp(&(&other.name, other.source)));
+    users.dedup_by(|one, other| one.name == other.name && one.source == other.source);
     users
 }
 
@@ -416,6 +409,7 @@ async fn remove_user(State(api): Shared, Segments(name): Segments<String>) -> Re
     let is_last = access.accounts().users.keys().all(|user| *user == name)
         && !config.http.has_login()
         && config.http.users.is_empty()
+        && config.http.proxy.user_header.is_empty()
         && access.provider().is_none();
     if is_last && config.http.anonymous_role.is_none() {
         let why = "this is the last user, without whom everybody could do everything: set \
@@ -424,6 +418,29 @@ async fn remove_user(State(api): Shared, Segments(name): Segments<String>) -> Re
         return if known { *conflict(why) } else { unknown(&name) };
     }
     change_user(&api, "user.remove", name, AccessTables::remove_user).await
+}
+
+/// Ends all sessions of somebody, however they logged in
+#[utoipa::path(
+    post, path = "/api/users/{name}/sessions/end", operation_id = "end_sessions", tag = "access",
+    params(("name" = String, Path, description = "the name of a user, or of somebody who is logged in by OpenID Connect")),
+    responses(
+        (status = 200, description = "`OK`", body = String, content_type = "text/plain"),
+        (status = 404, description = "nobody of this name is logged in", body = Refusal),
+        (status = 503, description = "it cannot be written down", body = Refusal),
+    ),
+)]
+async fn end_sessions(State(api): Shared, Segments(name): Segments<String>) -> Response {
+    let of = name.clone();
+    let response = match api.access.change(move |tables| tables.end_sessions_of(&of)).await {
+        Ok(0) => {
+            let why = format!("nobody is logged in with a browser as `{name}`");
+            reply::refuse(StatusCode::NOT_FOUND, why)
+        }
+        Ok(_) => reply::text("OK"),
+        Err(error) => not_written(&error),
+    };
+    Audited { action: Some("user.logout"), ..Audited::default() }.with(response)
 }
 
 async fn change_user(

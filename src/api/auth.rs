@@ -43,7 +43,6 @@ pub struct Origin(pub access::Origin);
 struct Asked<'r> {
     headers: &'r HeaderMap,
     peer: Option<IpAddr>,
-    is_encrypted: bool,
     is_change: bool,
     needed: Role,
 }
@@ -71,7 +70,7 @@ pub async fn guard(State(api): State<Arc<Api>>, mut request: Request, next: Next
     let peer = request.extensions().get().map(|Peer(address)| *address);
     let is_encrypted = request.extensions().get().is_some_and(|Encrypted(encrypted)| *encrypted);
     let origin = access::origin(&config.http.proxy, request.headers(), peer, is_encrypted);
-    let asked = Asked { headers: request.headers(), peer, is_encrypted, is_change, needed };
+    let asked = Asked { headers: request.headers(), peer, is_change, needed };
     let passed = asked.pass(&api.access, &config, &origin).await;
     match passed {
         Ok(caller) => {
@@ -82,7 +81,7 @@ pub async fn guard(State(api): State<Arc<Api>>, mut request: Request, next: Next
                 false => next.run(request).await,
             }
         }
-        Err(no) => answer(no, request.headers()),
+        Err(no) => answer(no, request.headers(), api.access.has_passwords()),
     }
 }
 
@@ -106,9 +105,12 @@ impl Asked<'_> {
                     Refused::Busy => No::Busy,
                 }
             })?;
-        let could_log_in = access.has_passwords() || access.provider().is_some();
+        let could_log_in = access.is_locked();
+        // A login as well: a page whose name suddenly means us could try passwords from where its reader is.
+        if self.needed > Role::None || self.is_change {
+            self.check_name(&caller, config, origin)?;
+        }
         if self.needed > Role::None {
-            self.check_name(&caller, config)?;
             self.check_role(&caller, could_log_in, access)?;
         }
         if self.is_change {
@@ -118,9 +120,14 @@ impl Asked<'_> {
     }
 
     /// Who is known by what a browser cannot be made to send may use any name; so may who asks by TLS, since
-    /// a foreign page has no certificate for its name on this machine.
-    fn check_name(&self, caller: &Caller, config: &Config) -> Result<(), No> {
-        if self.is_encrypted || !matches!(caller.how, How::Anonymous | How::Proxy) {
+    /// a foreign page has no certificate for its name here.
+    fn check_name(
+        &self,
+        caller: &Caller,
+        config: &Config,
+        origin: &access::Origin,
+    ) -> Result<(), No> {
+        if origin.is_secure || !matches!(caller.how, How::Anonymous | How::Proxy) {
             return Ok(());
         }
         // Every browser names whom it asks.
@@ -132,8 +139,8 @@ impl Asked<'_> {
         }
         let shown: String = text.chars().take(MAX_SHOWN_NAME).collect();
         Err(No::Misdirected(format!(
-            "this instance does not know itself as `{shown}`, and without a login it answers under its \
-             own names only: ask it by its address or as `{hostname}`, log in, or add the name to \
+            "this instance does not know itself as `{shown}`, and without a login or for one it answers \
+             under its own names only: ask it by its address or as `{hostname}`, or add the name to \
              HostNames in [Http]"
         )))
     }
@@ -202,9 +209,9 @@ impl Asked<'_> {
     }
 }
 
-fn answer(no: No, headers: &HeaderMap) -> Response {
+fn answer(no: No, headers: &HeaderMap, has_passwords: bool) -> Response {
     match no {
-        No::Login => ask_for_login(headers),
+        No::Login => ask_for_login(headers, has_passwords),
         No::Forbidden(why) => reply::refuse(StatusCode::FORBIDDEN, why),
         No::Misdirected(why) => reply::refuse(StatusCode::MISDIRECTED_REQUEST, why),
         No::TooOften(seconds) => too_often(seconds),
@@ -228,11 +235,12 @@ pub fn busy() -> Response {
     response
 }
 
-/// The browser asks its user for name and password itself, unless our own page asks and can do it better.
-pub fn ask_for_login(headers: &HeaderMap) -> Response {
+/// The browser asks its user for name and password itself, if somebody has one, and unless our own page
+/// asks and can do it better.
+pub fn ask_for_login(headers: &HeaderMap, has_passwords: bool) -> Response {
     let fetched = headers.get("sec-fetch-dest").is_some_and(|dest| dest == "empty");
     let refusal = (StatusCode::UNAUTHORIZED, "Not Authorized\n");
-    if fetched || headers.contains_key(REQUEST_HEADER) {
+    if fetched || !has_passwords || headers.contains_key(REQUEST_HEADER) {
         return refusal.into_response();
     }
     let ask = [(header::WWW_AUTHENTICATE, "Basic realm=\"Authorization Required\"")];

@@ -445,7 +445,7 @@ fn sign_in(config: &Config, access: &Arc<Access>) -> Result<Option<Arc<Oidc>>, S
     let sessions = Arc::new(SignIn(access.clone()));
     let base = config.http.base_path.clone();
     let oidc = Oidc::new(settings.clone(), base, sessions).map_err(StartError::Provider)?;
-    access.set_provider(Some(oidc.display_name().to_owned()));
+    access.set_provider(Some(settings));
     Ok(Some(oidc))
 }
 

@@ -17,12 +17,12 @@ use clap::{Subcommand, builder::NonEmptyStringValueParser};
 use jiff::{SignedDuration, Timestamp};
 use thiserror::Error;
 
-use super::{printable::printable, screen::Screen};
+use super::{printable::printable, screen::Screen, shell};
 use crate::{
     config::{self, Config, DEFAULT_PATH, LoadError},
     duration,
     push::JoinToken,
-    store::{self, Admission, MAX_API_TOKENS, StoreError, Token},
+    store::{self, Admission, Audit, MAX_API_TOKENS, StoreError, Token},
     trust::{BadCertificate, certificate_fingerprint},
 };
 
@@ -92,6 +92,8 @@ pub enum CannotDo {
     Store(#[from] StoreError),
     #[error("there is no token `{0}`: `wigo token list` shows those there are")]
     NoSuchToken(String),
+    #[error("a token cannot be called that: {0}")]
+    Name(String),
     #[error("there are {MAX_API_TOKENS} tokens already: revoke some and wait")]
     Full,
     #[error("`{0}` means several tokens: write more of its digits")]
@@ -132,11 +134,17 @@ pub fn run(command: Command, path: Option<&Path>) -> Result<(), CannotDo> {
         }
         Command::Drop { id } => {
             let hash = named(&tokens.tokens()?, &id)?;
-            tokens.drop_token(hash)?;
+            shell::audited(&audit(&config), "join-token.drop", &self::id(&hash), None, || {
+                tokens.drop_token(hash)
+            })?;
             String::new()
         }
     };
     screen.print(&text).map(drop).map_err(CannotDo::Output)
+}
+
+fn audit(config: &Config) -> Audit {
+    store::open_audit(&config.global.database)
 }
 
 /// Makes a token, and says until when it is good.
@@ -145,7 +153,14 @@ fn mint(join: &Join, config: &Config, tokens: &Admission) -> Result<(String, Tim
     let token = JoinToken::new(ca);
     let life = SignedDuration::try_from(join.life).unwrap_or(SignedDuration::MAX);
     let expires = Timestamp::now().saturating_add(life).unwrap_or(Timestamp::MAX);
-    tokens.mint_token(token.hash(), join.uses, expires, join.group.clone(), join.host.clone())?;
+    let (hash, uses) = (token.hash(), join.uses);
+    let Join { group, host, .. } = join;
+    let after = serde_json::json!({
+        "Uses": uses, "ExpiresAt": expires.as_second(), "Group": group, "Host": host,
+    });
+    shell::audited(&audit(config), "join-token.create", &id(&hash), Some(after), || {
+        tokens.mint_token(hash, uses, expires, group.clone(), host.clone())
+    })?;
     Ok((token.reveal(), expires))
 }
 

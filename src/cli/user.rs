@@ -41,6 +41,8 @@ pub enum Command {
     },
     /// Remove a user. It ends their sessions.
     Remove { name: String },
+    /// End all sessions of somebody, who may log in again. Also for those who log in by OpenID Connect.
+    Logout { name: String },
     /// Print the hash of a password, for PasswordHash in the configuration.
     Hash,
 }
@@ -84,6 +86,8 @@ pub enum CannotDo {
     Configured(String),
     #[error("there is no user `{0}` in the database: `wigo user list` shows those there are")]
     Unknown(String),
+    #[error("nobody is logged in with a browser as `{0}`")]
+    NotLoggedIn(String),
     #[error("there are {MAX_USERS} users already: remove some")]
     Full,
     #[error(transparent)]
@@ -144,6 +148,7 @@ pub fn run(command: Command, path: Option<&Path>) -> Result<(), CannotDo> {
             if none_left
                 && !http.has_login()
                 && http.users.is_empty()
+                && http.proxy.user_header.is_empty()
                 && http.anonymous_role.is_none()
             {
                 screen.complain(
@@ -151,6 +156,14 @@ pub fn run(command: Command, path: Option<&Path>) -> Result<(), CannotDo> {
                      everything now; AnonymousRole in [Http] changes that",
                 );
             }
+        }
+        Command::Logout { name } => {
+            shell::audited(&audit, "user.logout", &name, None, || {
+                match tables.end_sessions_of(&name)? {
+                    0 => Err(CannotDo::NotLoggedIn(name.clone())),
+                    _ => Ok(()),
+                }
+            })?;
         }
         Command::Hash => {}
     }

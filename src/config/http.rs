@@ -9,7 +9,7 @@ use ipnet::IpNet;
 
 use super::{secret::Secret, section::Section};
 pub use base_path::BasePath;
-pub use users::{MAX_NAME, User, check_hash, check_name};
+pub use users::{MAX_NAME, User, changes_reading, check_hash, check_name};
 
 /// The most names and addresses that one list of this section may have.
 const MAX_LISTED: usize = 1_000;
@@ -44,6 +44,11 @@ impl Role {
         [Role::None, Role::Readonly, Role::Operator]
             .into_iter()
             .find(|role| word.trim().eq_ignore_ascii_case(role.word()))
+    }
+
+    /// The same for a configuration; the error says what is allowed.
+    pub(super) fn read(word: &str) -> Result<Role, String> {
+        Role::of(word).ok_or_else(|| ROLES.to_owned())
     }
 }
 
@@ -162,14 +167,13 @@ fn trusted_proxy(section: &Section<'_>) -> TrustedProxy {
         text.parse::<IpNet>().or_else(|_| single()).map_err(explain)
     };
     let header = |key| section.parsed(key, header_name).unwrap_or_default();
-    let role = |text: &str| Role::of(text).ok_or_else(|| ROLES.to_owned());
     let proxy = TrustedProxy {
         addresses: bounded(section, "TrustedProxies", section.parsed_list("TrustedProxies", net)),
         user_header: header("ProxyUserHeader"),
         groups_header: header("ProxyGroupsHeader"),
         operator_groups: section.strings("ProxyOperatorGroups"),
         readonly_groups: section.strings("ProxyReadonlyGroups"),
-        role: section.parsed("ProxyRole", role).unwrap_or_default(),
+        role: section.parsed("ProxyRole", Role::read).unwrap_or_default(),
     };
     if proxy.addresses.is_empty() && !proxy.user_header.is_empty() {
         let message = "`ProxyUserHeader` without `TrustedProxies` is never believed".to_owned();

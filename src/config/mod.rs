@@ -42,7 +42,9 @@ pub use self::{
     dependencies::Dependency,
     endpoint::Endpoint,
     global::Global,
-    http::{BasePath, Http, MAX_NAME, Role, TrustedProxy, User, check_hash, check_name},
+    http::{
+        BasePath, Http, MAX_NAME, Role, TrustedProxy, User, changes_reading, check_hash, check_name,
+    },
     notifications::{
         Apprise, AppriseTarget, Email, EmailMode, HttpCallback, Notifications, QuietHours,
     },

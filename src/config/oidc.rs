@@ -63,7 +63,7 @@ impl OpenIdConnect {
             groups_claim: or(section.string("GroupsClaim", ""), "groups"),
             operator_groups: section.strings("OperatorGroups"),
             readonly_groups: section.strings("ReadonlyGroups"),
-            default_role: section.parsed("DefaultRole", role).unwrap_or(Role::None),
+            default_role: section.parsed("DefaultRole", Role::read).unwrap_or(Role::None),
             display_name: or(section.string("DisplayName", ""), "OpenID Connect"),
             ca_file: (!section.is_blank("CaFile")).then(|| section.path("CaFile", "")),
         };
@@ -119,15 +119,6 @@ pub fn is_safe(address: &Uri) -> bool {
         Some("https") => true,
         Some("http") => is_here,
         _ => false,
-    }
-}
-
-fn role(word: &str) -> Result<Role, String> {
-    match word {
-        "none" => Ok(Role::None),
-        "readonly" => Ok(Role::Readonly),
-        "operator" => Ok(Role::Operator),
-        _ => Err("\"none\", \"readonly\" or \"operator\"".into()),
     }
 }
 

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags, Row, params};
 
 use super::{
     StoreError,
-    database::connect,
+    database::{connect, set_meta},
     direct::{Direct, rows, time},
 };
 use crate::config::{Role, Secret};
@@ -36,6 +36,8 @@ pub const MAX_API_TOKENS: usize = 1_000;
 const KEEP_USELESS_TOKENS: SignedDuration = SignedDuration::from_hours(90 * 24);
 /// The number in `meta` that each change raises.
 const REVISION: &str = "access_revision";
+/// Is in `meta` while this database has replaced a damaged one whose users could not be read.
+const LOST: &str = "accounts_lost";
 
 /// Somebody who may log in.
 #[derive(Clone, Debug, PartialEq)]
@@ -98,6 +100,8 @@ pub struct Accounts {
     pub sessions: HashMap<[u8; 32], Session>,
     /// By the SHA-256 of their secrets.
     pub tokens: HashMap<[u8; 32], ApiToken>,
+    /// There may have been others: this database has replaced a damaged one whose users could not be read.
+    pub are_lost: bool,
 }
 
 /// What came of a change to a user.
@@ -153,6 +157,7 @@ impl AccessTables {
                 users: users.into_iter().map(|user| (user.name.clone(), user)).collect(),
                 sessions: sessions.into_iter().map(|one| (one.hash, one)).collect(),
                 tokens: tokens.into_iter().map(|token| (token.hash, token)).collect(),
+                are_lost: number(connection, LOST)?.is_some(),
             })
         })
     }
@@ -173,7 +178,11 @@ impl AccessTables {
             let sql = "INSERT OR IGNORE INTO user (name, role, password, created, changed) \
                        VALUES (?1, ?2, ?3, ?4, ?4)";
             let added = connection.execute(sql, params![name, role.word(), hash.expose(), now])?;
-            Ok(if added > 0 { UserChange::Done } else { UserChange::Exists })
+            if added == 0 {
+                return Ok(UserChange::Exists);
+            }
+            accounts_are_known(connection)?;
+            Ok(UserChange::Done)
         })
     }
 
@@ -250,6 +259,13 @@ impl AccessTables {
         })
     }
 
+    /// Ends all sessions of somebody, however they began. Returns how many there were.
+    pub fn end_sessions_of(&self, name: &str) -> Result<usize, StoreError> {
+        self.change("remove sessions from", |connection| {
+            connection.execute("DELETE FROM session WHERE name = ?1", [name])
+        })
+    }
+
     /// Makes a token good: `hash` is the SHA-256 of its secret. `None`: there are [`MAX_API_TOKENS`].
     pub fn add_token(
         &self,
@@ -318,12 +334,27 @@ impl AccessTables {
     ) -> Result<T, StoreError> {
         self.direct.write(doing, |connection| {
             let outcome = change(connection)?;
-            let sql = "INSERT INTO meta (key, value) VALUES (?1, 1) \
-                       ON CONFLICT DO UPDATE SET value = value + 1";
-            connection.execute(sql, [REVISION])?;
+            raise_revision(connection)?;
             Ok(outcome)
         })
     }
+}
+
+/// Lets those who watch notice that the tables have changed.
+pub(super) fn raise_revision(connection: &Connection) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO meta (key, value) VALUES (?1, 1) \
+               ON CONFLICT DO UPDATE SET value = value + 1";
+    connection.execute(sql, [REVISION]).map(drop)
+}
+
+/// Notes that users may be missing here: a damaged database was replaced.
+pub(super) fn accounts_may_be_lost(connection: &Connection) -> rusqlite::Result<()> {
+    set_meta(connection, LOST, 1)
+}
+
+/// Nobody is missing, or an operator has begun anew.
+pub(super) fn accounts_are_known(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute("DELETE FROM meta WHERE key = ?1", [LOST]).map(drop)
 }
 
 /// Tells cheaply whether the tables may have changed: a connection that is kept, and two numbers.
@@ -361,7 +392,7 @@ impl AccessWatch {
         let Some(open) = self.open.as_mut().filter(|open| open.file == file) else {
             let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
             let data_version = data_version(&connection)?;
-            let revision = revision(&connection)?;
+            let revision = number(&connection, REVISION)?;
             self.open = Some(Open { connection, file, data_version, revision });
             return Ok(true);
         };
@@ -370,7 +401,7 @@ impl AccessWatch {
             return Ok(false);
         }
         open.data_version = data_version;
-        let revision = revision(&open.connection)?;
+        let revision = number(&open.connection, REVISION)?;
         Ok(std::mem::replace(&mut open.revision, revision) != revision)
     }
 }
@@ -379,9 +410,9 @@ fn data_version(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("PRAGMA data_version", [], |row| row.get(0))
 }
 
-fn revision(connection: &Connection) -> rusqlite::Result<Option<i64>> {
+fn number(connection: &Connection, key: &str) -> rusqlite::Result<Option<i64>> {
     let sql = "SELECT max(value) FROM meta WHERE key = ?1";
-    connection.query_row(sql, [REVISION], |row| row.get(0))
+    connection.query_row(sql, [key], |row| row.get(0))
 }
 
 fn count(connection: &Connection, table: &str) -> rusqlite::Result<usize> {

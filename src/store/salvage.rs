@@ -15,6 +15,7 @@ use super::{
     instances,
     journal::{self, Inserter},
     orders, results,
+    schema::{self, Found},
 };
 
 /// The most log entries carried over, the newest ones.
@@ -56,9 +57,19 @@ pub(super) fn set_aside(path: &Path, now: Timestamp) -> io::Result<PathBuf> {
     Ok(broken)
 }
 
-/// Removes all but the newest files set aside. Their names sort by time.
+/// Removes all but the newest files set aside.
 fn remove_oldest(path: &Path) {
-    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return };
+    for name in set_aside_names(path).iter().rev().skip(MAX_BROKEN_FILES) {
+        for part in ["-wal", "-shm", ""] {
+            // Best effort: the next damaged file tries again.
+            let _ = fs::remove_file(path.with_file_name(format!("{name}{part}")));
+        }
+    }
+}
+
+/// The names of the files set aside, the oldest first.
+fn set_aside_names(path: &Path) -> Vec<String> {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { return Vec::new() };
     let prefix = format!("{}.broken-", name.to_string_lossy());
     let names = fs::read_dir(if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
     let mut broken: Vec<String> = names
@@ -68,13 +79,14 @@ fn remove_oldest(path: &Path) {
         .filter(|name| name.starts_with(&prefix))
         .filter(|name| !name.ends_with("-wal") && !name.ends_with("-shm"))
         .collect();
+    // The time is in them.
     broken.sort_unstable();
-    for name in broken.iter().rev().skip(MAX_BROKEN_FILES) {
-        for part in ["-wal", "-shm", ""] {
-            // Best effort: the next damaged file tries again.
-            let _ = fs::remove_file(folder.join(format!("{name}{part}")));
-        }
-    }
+    broken
+}
+
+/// Whether a damaged database was set aside here.
+pub(super) fn was_set_aside(path: &Path) -> bool {
+    !set_aside_names(path).is_empty()
 }
 
 /// Copies what can be read of a damaged database. Never fails: what cannot be read is left behind.
@@ -86,27 +98,28 @@ pub(super) fn carry_over(broken: &Path, into: &mut Connection) -> Saved {
         return saved;
     }
     saved.highest = highest_id(&from).ok().flatten();
+    // At once and by itself: until then nobody is known, and nobody may do anything.
+    let _ = carry_over_accounts(&from, broken, into);
     let Ok(transaction) = into.transaction_with_behavior(TransactionBehavior::Immediate) else {
         return saved;
     };
-    // From both ends: the first damaged page stops a pass, and an entry that comes twice is one.
-    for order in ["DESC", "ASC"] {
-        let _ = copy_entries(&from, &transaction, order);
-    }
-    // Not how far the journals of others are known: entries may be missing, and are told again this way.
+    // Before the journal, which may take all the time there is: who may connect, and who did what.
     for (table, columns) in [
-        ("user", access::USER_COLUMNS),
-        ("api_token", access::TOKEN_COLUMNS),
-        ("session", access::SESSION_COLUMNS),
         ("client", admission::CLIENT_COLUMNS),
         ("revoked_client", admission::REVOKED_COLUMNS),
         ("join_token", admission::TOKEN_COLUMNS),
         ("probe_order", orders::ORDER_COLUMNS),
         ("disabled_probe", orders::DISABLED_COLUMNS),
-        ("instance", instances::COLUMNS),
-        ("last_result", results::COLUMNS),
         ("audit", audit::COLUMNS),
     ] {
+        let _ = copy_rows(&from, &transaction, table, columns);
+    }
+    // From both ends: the first damaged page stops a pass, and an entry that comes twice is one.
+    for order in ["DESC", "ASC"] {
+        let _ = copy_entries(&from, &transaction, order);
+    }
+    // Not how far the journals of others are known: entries may be missing, and are told again this way.
+    for (table, columns) in [("instance", instances::COLUMNS), ("last_result", results::COLUMNS)] {
         let _ = copy_rows(&from, &transaction, table, columns);
     }
     let count = |table: &str| {
@@ -118,6 +131,38 @@ pub(super) fn carry_over(broken: &Path, into: &mut Connection) -> Saved {
         (saved.entries, saved.results) = (entries, results);
     }
     saved
+}
+
+/// Copies users, tokens and sessions. Where the users cannot be read the new database goes on saying that
+/// they may be lost.
+fn carry_over_accounts(
+    from: &Connection,
+    broken: &Path,
+    into: &mut Connection,
+) -> rusqlite::Result<()> {
+    let transaction = into.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let had_none = match schema::examine(from, broken) {
+        Ok(Found::Original) => true,
+        Ok(Found::Ours(version)) => version < schema::ACCOUNTS_SINCE,
+        _ => false,
+    };
+    let users = copy_rows(from, &transaction, "user", access::USER_COLUMNS);
+    for (table, columns) in
+        [("api_token", access::TOKEN_COLUMNS), ("session", access::SESSION_COLUMNS)]
+    {
+        let _ = copy_rows(from, &transaction, table, columns);
+    }
+    if had_none || users.is_ok_and(|copied| copied.taken == copied.read) {
+        access::accounts_are_known(&transaction)?;
+    }
+    access::raise_revision(&transaction)?;
+    transaction.commit()
+}
+
+/// Rows of a table.
+struct Copied {
+    read: usize,
+    taken: usize,
 }
 
 fn copy_entries(from: &Connection, into: &Connection, order: &str) -> rusqlite::Result<()> {
@@ -142,7 +187,7 @@ fn copy_rows(
     into: &Connection,
     table: &str,
     columns: &str,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<Copied> {
     let sql = format!("SELECT {columns} FROM {table} NOT INDEXED LIMIT {MAX_OTHER_ROWS}");
     let mut read = from.prepare(&sql)?;
     let width = read.column_count();
@@ -150,11 +195,13 @@ fn copy_rows(
     let mut write =
         into.prepare(&format!("INSERT OR IGNORE INTO {table} ({columns}) VALUES ({marks})"))?;
     let mut rows = read.query([])?;
+    let mut copied = Copied { read: 0, taken: 0 };
     while let Some(row) = rows.next()? {
+        copied.read += 1;
         let values: Vec<rusqlite::types::Value> =
             (0..width).map(|column| row.get(column)).collect::<Result<_, _>>()?;
         // A value of the wrong type does not get into a strict table; the others do.
-        let _ = write.execute(rusqlite::params_from_iter(values));
+        copied.taken += write.execute(rusqlite::params_from_iter(values)).unwrap_or(0);
     }
-    Ok(())
+    Ok(copied)
 }

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, TransactionBehavior};
 use uuid::Uuid;
 
-use super::{Note, database::beside, original, trouble::Trouble};
+use super::{Note, access, database::beside, original, salvage, trouble::Trouble};
 
 /// Each brings the database from the version that is its index to the next.
 const STEPS: [&str; 4] = [
@@ -56,7 +56,7 @@ const STEPS: [&str; 4] = [
     ) STRICT;
 
     CREATE TABLE meta (
-        key   TEXT PRIMARY KEY,         -- highest_id, alive_at (Unix ms), clean_stop (0, 1)
+        key   TEXT PRIMARY KEY,         -- highest_id, alive_at (Unix ms), clean_stop, accounts_lost (0, 1)…
         value INTEGER NOT NULL
     ) STRICT;
 ",
@@ -198,6 +198,9 @@ const STEPS: [&str; 4] = [
 /// The version of the database that this program reads and writes.
 pub(super) const VERSION: usize = STEPS.len();
 
+/// The first version with accounts in it.
+pub(super) const ACCOUNTS_SINCE: usize = 4;
+
 /// What kind of database a file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found {
@@ -271,6 +274,10 @@ pub(super) fn migrate(
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         for step in &STEPS[taken..] {
             transaction.execute_batch(step)?;
+        }
+        // With the tables themselves, so that there is no moment at which nobody seems to have been in them.
+        if found == Found::Empty && salvage::was_set_aside(path) {
+            access::accounts_may_be_lost(&transaction)?;
         }
         if found == Found::Original {
             let (rows, skipped) = original::import(&transaction, origin, Timestamp::now())?;

@@ -96,6 +96,17 @@ fn a_person_logs_in_and_out() {
     assert_eq!(with(&[&cookie])["Name"], "eve");
     assert_eq!(get(agent.address(), "/api", &[&cookie]).status, 200);
 
+    let again = post(
+        &agent,
+        "/api/session",
+        &[&cookie],
+        &json!({"Name": "eve", "Password": PASSWORD}).to_string(),
+    );
+    let next =
+        format!("Cookie: {}", again.header("set-cookie").unwrap().split(';').next().unwrap());
+    assert_eq!(get(agent.address(), "/api", &[&cookie]).status, 401, "a new login ends the old");
+    let cookie = next;
+
     let reply = post(&agent, "/api/session/end", &[&cookie], "");
     assert_eq!((reply.status, reply.text().as_str()), (200, "OK"));
     let nobody = with(&[&cookie]);
@@ -160,7 +171,7 @@ fn a_name_that_is_not_ours_reads_nothing_without_credentials() {
 #[test]
 fn a_proxy_is_believed_only_where_it_is_trusted() {
     let keys = "ProxyUserHeader = \"X-User\"\nProxyGroupsHeader = \"X-Groups\"\n\
-                ProxyOperatorGroups = [\"ops\"]\nAnonymousRole = \"none\"";
+                ProxyOperatorGroups = [\"ops\"]";
     let start = |addresses: &str| {
         let mut home = Home::new();
         home.add(&format!("TrustedProxies = {addresses}\n{keys}"));
@@ -241,6 +252,15 @@ fn a_session_ends_when_the_account_changes() {
     let held = adam();
     as_eve("/api/users/adam/remove", &Value::Null);
     assert_eq!(status(&held), 401, "removed");
+    as_eve("/api/users", &new);
+    let held = adam();
+    as_eve("/api/users/adam/sessions/end", &Value::Null);
+    assert_eq!(status(&held), 401, "logged out by an operator");
+    assert_eq!(post(&agent, "/api/users/adam/sessions/end", &[&eve], "").status, 404);
+    let held = adam();
+    done(&agent.home, "user logout adam", "");
+    wait_until("logged out from outside", || status(&held) == 401);
+    as_eve("/api/users/adam/remove", &Value::Null);
     let last = post(&agent, "/api/users/eve/remove", &[&eve], "");
     assert_eq!(last.status, 409, "{}", last.text());
     assert_eq!(status(&eve), 200);

@@ -9,12 +9,18 @@
 //! A role is decided at the sign-in and holds as long as the session.
 
 mod http;
+mod pace;
 mod person;
 mod provider;
 mod refused;
 mod seal;
 
-use std::{net::IpAddr, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    net::IpAddr,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 use jiff::Timestamp;
 use subtle::ConstantTimeEq;
@@ -22,12 +28,16 @@ use tokio::{sync::Semaphore, time::timeout};
 
 use self::{
     http::Http,
+    pace::Pace,
     provider::{Because, Provider, shown},
     seal::{Attempt, Seal},
 };
-pub use self::{person::Person, refused::Refused};
-use super::SESSION_COOKIE;
+pub use self::{
+    person::{MARK, Person},
+    refused::Refused,
+};
 use crate::{
+    access::{own_path, session_cookie},
     config::{BasePath, OpenIdConnect, Role, Secret},
     trust::BadCertificate,
 };
@@ -38,8 +48,6 @@ pub const COOKIE: &str = "wigo_oidc";
 const COOKIE_PATH: &str = "/api/oidc";
 /// How long signing in may take, in seconds.
 const ATTEMPT_SECONDS: i64 = 600;
-/// Longest path that somebody is sent to afterwards, in bytes.
-const MAX_NEXT: usize = 512;
 /// Longest code that is handed on, in bytes.
 const MAX_CODE: usize = 4 << 10;
 /// Sign-ins that talk to the provider at once.
@@ -67,6 +75,7 @@ pub struct Oidc {
     provider: Provider,
     seal: Seal,
     talks: Semaphore,
+    pace: Mutex<Pace>,
     sessions: Arc<dyn Sessions>,
 }
 
@@ -110,7 +119,8 @@ impl Oidc {
         http: Http,
     ) -> Arc<Oidc> {
         let (provider, talks) = (Provider::new(http), Semaphore::new(MAX_TALKS));
-        Arc::new(Oidc { settings, base, provider, seal: Seal::new(), talks, sessions })
+        let (seal, pace) = (Seal::new(), Mutex::default());
+        Arc::new(Oidc { settings, base, provider, seal, talks, pace, sessions })
     }
 
     /// Below which path browsers see us.
@@ -138,6 +148,9 @@ impl Oidc {
         let from = callback.from;
         let (attempt, code) =
             self.recognise(callback, Timestamp::now()).map_err(|because| self.log(because))?;
+        if !self.pace().admit(from, Instant::now()) {
+            return Err(self.log((Refused::Busy, "they come back too often".into())));
+        }
         let (us, next) = (self.clone(), attempt.next.clone());
         let claims = self.talk(move || us.provider.claims(&us.settings, attempt, code)).await;
         let claims = claims.map_err(|because| self.log(because))?;
@@ -154,12 +167,7 @@ impl Oidc {
         tracing::info!("{} signs in by OpenID Connect", shown(&person.name));
         let session = self.sessions.begin(person, from).await;
         let session = session.map_err(|why| self.log((Refused::NoSession, why)))?;
-        let session = format!(
-            "{SESSION_COOKIE}={}; Path={}; HttpOnly; SameSite=Strict{}",
-            session.expose(),
-            self.base.of_cookies(),
-            self.secure()
-        );
+        let session = session_cookie(&session, &self.base, self.is_secure());
         Ok(Sent { to: self.base.over(&next), cookies: vec![session, self.forget()] })
     }
 
@@ -205,12 +213,13 @@ impl Oidc {
 
     fn log(&self, (refused, why): Because) -> Refused {
         let word = refused.word();
-        match refused {
-            // Anybody can cause these as often as he likes.
-            Refused::OtherBrowser | Refused::Busy => {
-                tracing::debug!("nobody was signed in by OpenID Connect ({word}): {why}");
-            }
-            _ => tracing::warn!("nobody was signed in by OpenID Connect ({word}): {why}"),
+        let said = format!("nobody was signed in by OpenID Connect ({word}): {why}");
+        let is_told = !matches!(refused, Refused::OtherBrowser | Refused::Busy);
+        // Anybody can cause this as often as he likes.
+        match is_told.then(|| self.pace().tell(Instant::now())).flatten() {
+            Some(0) => tracing::warn!("{said}"),
+            Some(untold) => tracing::warn!("{said} (and {untold} times more before)"),
+            None => tracing::debug!("{said}"),
         }
         refused
     }
@@ -220,25 +229,18 @@ impl Oidc {
         format!(
             "{COOKIE}={content}; Path={}; Max-Age={seconds}; HttpOnly; SameSite=Lax{}",
             self.base.over(COOKIE_PATH),
-            self.secure()
+            if self.is_secure() { "; Secure" } else { "" }
         )
     }
 
-    /// What keeps a cookie from being sent in the clear, where browsers reach us by TLS.
-    fn secure(&self) -> &'static str {
-        if self.settings.redirect_url.starts_with("https:") { "; Secure" } else { "" }
+    /// Whether browsers reach us by TLS.
+    fn is_secure(&self) -> bool {
+        self.settings.redirect_url.starts_with("https:")
     }
-}
 
-/// `next` if it is a page of ours; else the first page.
-pub fn own_path(next: &str) -> &str {
-    const FIRST: &str = "/";
-    let is_path = next.starts_with('/') && !next.starts_with("//");
-    let is_plain = next.len() <= MAX_NEXT
-        // Browsers take `\` for `/`, and leave out line breaks and tabs.
-        && next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
-    let is_api = next == "/api" || next.starts_with("/api/") || next.starts_with("/api?");
-    if is_path && is_plain && !is_api { next } else { FIRST }
+    fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[cfg(test)]

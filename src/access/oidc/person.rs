@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value};
 
-use crate::config::{OpenIdConnect, Role};
+use crate::config::{OpenIdConnect, Role, changes_reading};
 
 /// Before the names of those whom a provider has named: a local user cannot have such a name, since a
 /// name with a colon in it cannot be sent as a login.
-const MARK: &str = "oidc:";
+pub const MARK: &str = "oidc:";
 /// Longest name that is taken over, in characters.
 const MAX_NAME: usize = 100;
 /// Groups that are looked at.
@@ -20,6 +20,8 @@ pub struct Person {
     /// As it is shown and written down, with a mark that no local user can have.
     pub name: String,
     pub role: Role,
+    /// What the provider itself tells them from others by; empty if it does not say.
+    pub subject: String,
 }
 
 /// What a provider says of somebody.
@@ -52,7 +54,8 @@ pub fn person(settings: &OpenIdConnect, claims: &Claims) -> Option<Person> {
     } else {
         settings.default_role
     };
-    Some(Person { name: format!("{MARK}{name}"), role })
+    let subject = text(claims, "sub").unwrap_or_default();
+    Some(Person { name: format!("{MARK}{name}"), role, subject })
 }
 
 /// A claim as a name. An address that the provider has not verified is no name.
@@ -63,16 +66,11 @@ fn text(claims: &Claims, claim: &str) -> Option<String> {
     let name: String = find(claims, claim)?
         .as_str()?
         .chars()
-        .filter(|char| !char.is_control() && !changes_direction(*char))
+        .filter(|char| !char.is_control() && !changes_reading(*char))
         .take(MAX_NAME)
         .collect();
     let name = name.trim();
     (!name.is_empty()).then(|| name.to_owned())
-}
-
-/// Characters that are not seen and let a name be read as another one.
-fn changes_direction(char: char) -> bool {
-    matches!(char, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 fn groups<'claims>(claims: &'claims Claims, claim: &str) -> Vec<&'claims str> {

@@ -69,11 +69,12 @@ async fn somebody_signs_in() {
     let world = World::new().await;
     let sent = world.sign_in().await.unwrap();
     assert_eq!(sent.to, "/hosts/a?b=c");
-    let session = "wigo_session=planted-session; Path=/; HttpOnly; SameSite=Strict; Secure";
+    let session =
+        "wigo_session=planted-session; HttpOnly; SameSite=Strict; Path=/; Max-Age=604800; Secure";
     assert_eq!(sent.cookies[0], session);
     assert!(sent.cookies[1].starts_with("wigo_oidc=; ") && sent.cookies[1].contains("Max-Age=0"));
     let begun = world.sessions.0.lock().unwrap();
-    let ada = Person { name: "oidc:ada".into(), role: Role::Operator };
+    let ada = Person { name: "oidc:ada".into(), role: Role::Operator, subject: "1".into() };
     assert_eq!(*begun, [(ada, Some(LOOPBACK))]);
 }
 
@@ -262,31 +263,6 @@ async fn a_session_that_cannot_be_written_down_is_none() {
     let world = World::new().await;
     world.fake.told().claims["preferred_username"] = "unwritten".into();
     assert_eq!(world.sign_in().await.err().unwrap(), Refused::NoSession);
-}
-
-#[test]
-fn nobody_is_sent_to_another_site_or_into_the_api() {
-    for good in ["/", "/hosts/a%20b?x=//y", "/logs?until=1#end", "/apis"] {
-        assert_eq!(own_path(good), good);
-    }
-    let long = format!("/{}", "a".repeat(MAX_NEXT));
-    for bad in [
-        "",
-        "hosts",
-        "//evil.example",
-        "/\\evil.example",
-        "/\t/evil.example",
-        "https://evil.example",
-        "javascript:alert(1)",
-        "/a b",
-        "/ü",
-        "/api/logout",
-        "/api",
-        "/api?x",
-        &long,
-    ] {
-        assert_eq!(own_path(bad), "/", "{bad}");
-    }
 }
 
 #[test]

@@ -52,13 +52,16 @@ fn only_a_trusted_proxy_says_that_the_way_is_encrypted() {
 #[test]
 fn only_a_trusted_proxy_says_who_asks() {
     let eve = [("x-user", "eve"), ("x-groups", "staff,  ops")];
-    let said = told(&proxy(), &headers(&eve), at("::ffff:10.0.0.1")).unwrap();
+    let said = told(&proxy(), &headers(&eve), at("::ffff:10.0.0.1")).unwrap().unwrap();
     assert_eq!((&*said.name, said.role), ("eve", Role::Operator));
-    assert_eq!(told(&proxy(), &headers(&eve), at("192.0.2.9")), None);
-    assert_eq!(told(&proxy(), &headers(&eve), None), None);
-    assert_eq!(told(&proxy(), &headers(&[("x-user", " ")]), at("10.0.0.1")), None);
+    assert_eq!(told(&proxy(), &headers(&eve), at("192.0.2.9")), Ok(None));
+    assert_eq!(told(&proxy(), &headers(&eve), None), Ok(None));
+    assert_eq!(told(&proxy(), &headers(&[("x-user", " ")]), at("10.0.0.1")), Ok(None));
     let twice = headers(&[("x-user", "eve"), ("x-user", "adam")]);
-    assert_eq!(told(&proxy(), &twice, at("10.0.0.1")), None);
+    assert_eq!(told(&proxy(), &twice, at("10.0.0.1")), Err(Unusable));
+    assert_eq!(told(&proxy(), &twice, at("192.0.2.9")), Ok(None));
+    let long = headers(&[("x-user", &*"e".repeat(MAX_NAME + 1))]);
+    assert_eq!(told(&proxy(), &long, at("10.0.0.1")), Err(Unusable));
     let off = TrustedProxy { user_header: String::new(), ..proxy() };
-    assert_eq!(told(&off, &headers(&eve), at("10.0.0.1")), None);
+    assert_eq!(told(&off, &headers(&eve), at("10.0.0.1")), Ok(None));
 }

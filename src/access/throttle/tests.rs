@@ -73,5 +73,20 @@ fn memory_is_bounded() {
     assert!(throttle.accounts.len() <= MAX_REMEMBERED);
     assert!(throttle.addresses.len() <= MAX_REMEMBERED);
     assert!(!throttle.accounts.contains_key(&account("0")), "the oldest went");
-    assert_eq!(throttle.take_turned_away(), (MAX_REMEMBERED + 10) as u64 - u64::from(MAX_LISTED));
+    assert_eq!(
+        throttle.take_turned_away(),
+        (MAX_REMEMBERED + 10) as u64 - u64::from(LISTED_AT_ONCE)
+    );
+}
+
+#[test]
+fn few_of_those_who_were_turned_away_are_listed() {
+    let mut throttle = Throttle::default();
+    let now = Instant::now();
+    let listed = (0..100).filter(|_| throttle.is_listed(now)).count();
+    assert_eq!((listed as u32, throttle.take_turned_away()), (LISTED_AT_ONCE, 40));
+    let later = now + 2 * LISTED_EACH;
+    assert_eq!((0..9).filter(|_| throttle.is_listed(later)).count(), 2);
+    let much_later = later + 10_000 * LISTED_EACH;
+    assert_eq!((0..100).filter(|_| throttle.is_listed(much_later)).count() as u32, LISTED_AT_ONCE);
 }

@@ -39,7 +39,7 @@ async fn ask(
     let access = Access::open(&store, Arc::new(ArcSwap::from_pointee(config.clone())));
     let headers = header_map(headers);
     let peer = peer.parse().ok();
-    let asked = Asked { headers: &headers, peer, is_encrypted: false, is_change, needed };
+    let asked = Asked { headers: &headers, peer, is_change, needed };
     let origin = access::origin(&config.http.proxy, &headers, peer, false);
     asked.pass(&access, &config, &origin).await
 }
@@ -203,10 +203,25 @@ async fn a_proxy_is_believed_from_its_address_under_our_names_and_with_the_heade
 #[test]
 fn the_browser_asks_for_a_login_only_where_our_page_cannot() {
     let asks = |headers: &[(&str, &str)]| {
-        let response = ask_for_login(&header_map(headers));
+        let response = ask_for_login(&header_map(headers), true);
         assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
         response.headers().contains_key(header::WWW_AUTHENTICATE)
     };
     assert!(asks(&[]) && asks(&[("sec-fetch-dest", "document")]));
     assert!(!asks(&[("sec-fetch-dest", "empty")]) && !asks(&[MARKED]));
+}
+
+#[tokio::test]
+async fn a_page_that_has_taken_our_place_tries_no_passwords() {
+    let at = async |http: &str, peer: &str, more: &[(&str, &str)]| {
+        let headers = [&[MARKED, ("host", "wigo.example")], more].concat();
+        ask(http, peer, &headers, Role::None, true).await.map(drop)
+    };
+    misdirected(at(LOGIN, HERE, &[]).await);
+    let listed = format!("{LOGIN}\nHostNames = [\"wigo.example\"]");
+    assert_eq!(at(&listed, HERE, &[]).await, Ok(()));
+    let by_proxy = format!("{LOGIN}\nTrustedProxies = [\"192.0.2.9\"]");
+    let secure = [("x-forwarded-proto", "https")];
+    assert_eq!(at(&by_proxy, "192.0.2.9", &secure).await, Ok(()), "it has a certificate");
+    misdirected(at(&by_proxy, "192.0.2.8", &secure).await);
 }

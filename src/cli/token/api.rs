@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::CannotDo;
 use crate::{
-    access::{new_token, token_hash},
+    access::{check_token_name, new_token, token_hash},
     cli::{printable::printable, shell, user::Role},
     config::Config,
     store::{self, AccessTables, ApiToken},
@@ -32,6 +32,7 @@ pub fn open(config: &Config) -> Result<AccessTables, CannotDo> {
 
 /// Makes a token and returns it, the only time it can be seen.
 pub fn create(create: &Create, config: &Config) -> Result<String, CannotDo> {
+    check_token_name(&create.name).map_err(CannotDo::Name)?;
     let tables = open(config)?;
     let token = new_token();
     let hash = token_hash(token.expose()).expect("it is one of ours");

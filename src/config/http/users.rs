@@ -1,6 +1,6 @@
 //! `[[Http.Users]]`: people who may log in.
 
-use argon2::PasswordHash;
+use argon2::{Params, PasswordHash};
 
 use super::Role;
 use crate::config::{secret::Secret, section::Section};
@@ -65,6 +65,14 @@ fn one(section: &Section<'_>) -> Option<User> {
         section.error("PasswordHash", message, "`wigo user hash` makes one");
         return None;
     }
+    if !password_hash.is_empty() && !takes_as_long(password_hash.expose()) {
+        let message = format!(
+            "{} has other parameters than the hashes of wigo: by the time that a login takes, others can \
+             tell that there is a user of this name",
+            section.name_of("PasswordHash")
+        );
+        section.warn("PasswordHash", message, "`wigo user hash` makes one that does not stand out");
+    }
     Some(User { name: name?, role: role?, password_hash })
 }
 
@@ -85,14 +93,26 @@ pub fn check_name(name: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether a character is not seen, or lets a name be read as another one.
+pub fn changes_reading(char: char) -> bool {
+    matches!(char, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+/// Whether checking against this hash takes as long as against those that we make: else the time it takes
+/// tells that there is somebody of this name.
+fn takes_as_long(text: &str) -> bool {
+    let params = PasswordHash::new(text).ok().and_then(|hash| Params::try_from(&hash).ok());
+    let costs = |params: &Params| (params.m_cost(), params.t_cost(), params.p_cost());
+    params.is_some_and(|params| costs(&params) == costs(&Params::DEFAULT))
+}
+
 /// Whether this is a hash that can be checked at a bearable price. Does not repeat it.
 pub fn check_hash(text: &str) -> Result<(), &'static str> {
     let hash = PasswordHash::new(text).map_err(|_| "it is not in PHC format")?;
     if hash.algorithm.as_str() != "argon2id" {
         return Err("it is not of Argon2id");
     }
-    let params =
-        argon2::Params::try_from(&hash).map_err(|_| "its parameters are none of Argon2")?;
+    let params = Params::try_from(&hash).map_err(|_| "its parameters are none of Argon2")?;
     if params.m_cost() > MAX_MEMORY_KIB || params.t_cost() > MAX_PASSES {
         return Err("checking it would take too much memory or time");
     }
@@ -121,6 +141,28 @@ mod tests {
         ] {
             assert!(check_hash(&bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_hash_that_stands_out_is_told_of() {
+        let ours = "m=19456,t=2,p=1";
+        assert!(takes_as_long(&GOOD.replace("m=64,t=1,p=1", ours)) && !takes_as_long(GOOD));
+        let text = |costs| {
+            let hash = GOOD.replace("m=64,t=1,p=1", costs);
+            format!(
+                "[[Http.Users]]\nName = \"eve\"\nRole = \"readonly\"\nPasswordHash = \"{hash}\""
+            )
+        };
+        let warnings = |costs| {
+            let path = std::path::Path::new("w");
+            crate::config::parse(&text(costs), path).unwrap().warnings.to_string()
+        };
+        assert!(
+            warnings("m=64,t=1,p=1").contains("other parameters"),
+            "{}",
+            warnings("m=64,t=1,p=1")
+        );
+        assert!(!warnings(ours).contains("other parameters"));
     }
 
     #[test]

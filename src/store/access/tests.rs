@@ -105,3 +105,43 @@ fn changes_of_another_process_are_noticed_and_no_others() {
     other.add_user("eve", Role::Readonly, &Secret::new("phc")).unwrap();
     assert!(watch.have_changed(&tables) && !watch.have_changed(&tables));
 }
+
+#[test]
+fn accounts_outlive_a_damaged_database_or_are_said_to_be_lost() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("wigo.db");
+    let tables = AccessTables::at(&path);
+    drop(store(&folder));
+    tables.add_user("eve", Role::Readonly, &Secret::new("phc")).unwrap();
+    tables.add_session(&session(1, "eve", 100), IDLE).unwrap();
+    let mut watch = AccessWatch::default();
+    assert!(watch.have_changed(&tables));
+    let damage = |sql: &str| {
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch(&format!("{sql}; PRAGMA wal_checkpoint(TRUNCATE)")).unwrap();
+    };
+    // A table that is missing is damage as well.
+    damage("DROP TABLE last_result");
+    drop(store(&folder));
+    let carried = tables.load().unwrap();
+    assert!(carried.users.contains_key("eve") && carried.sessions.len() == 1 && !carried.are_lost);
+    assert!(watch.have_changed(&tables), "another file");
+    assert!(!watch.have_changed(&tables));
+    damage("DROP TABLE user; DROP TABLE last_result");
+    drop(store(&folder));
+    let lost = tables.load().unwrap();
+    assert!(lost.users.is_empty() && lost.sessions.len() == 1 && lost.are_lost);
+    tables.add_user("adam", Role::Operator, &Secret::new("phc")).unwrap();
+    assert!(!tables.load().unwrap().are_lost, "begun anew");
+}
+
+#[test]
+fn there_is_no_moment_at_which_nobody_seems_to_have_been_there() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("wigo.db");
+    drop(store(&folder));
+    std::fs::rename(&path, folder.path().join("wigo.db.broken-20260101T000000Z")).unwrap();
+    // As it is between the new database and what is carried over into it.
+    drop(store(&folder));
+    assert!(AccessTables::at(&path).load().unwrap().are_lost);
+}

@@ -82,3 +82,20 @@ fn what_is_too_old_or_too_large_goes() {
     assert_eq!(purge_at(id + MAX_AUDIT_ROWS - 1, Timestamp::now()), 1);
     assert_eq!(purge_at(id + MAX_AUDIT_ROWS, Timestamp::now()), 0);
 }
+
+#[test]
+fn making_place_does_not_look_at_every_row() {
+    let folder = TempDir::new().unwrap();
+    let store = store(&folder);
+    let plan = |sql: &str| {
+        store.audit().direct.read("explain", |connection| {
+            let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
+            let steps = statement.query_map([1, 1], |row| row.get::<_, String>(3))?;
+            Ok(steps.collect::<Result<Vec<_>, _>>()?.join("; "))
+        })
+    };
+    for sql in [PURGE_SURPLUS, PURGE_OLD] {
+        let plan = plan(sql).unwrap();
+        assert!(!plan.contains("SCAN audit"), "{plan}");
+    }
+}
