@@ -15,6 +15,8 @@ import urllib.request
 START_LIMIT = 60
 # Seconds between two looks.
 POLL = 0.1
+# Of everybody who has one.
+PASSWORD = "made-up-for-the-check"
 
 PROBES = {
     "fine": """echo '{"Status": 100, "Message": "all is well", "Value": 1.5}'""",
@@ -181,7 +183,7 @@ def wait(what, look):
 
 
 class Fleet:
-    """The agent that is checked, one that it asks, one that pushes, one that did, and one that waits."""
+    """The agent that is checked, one that it asks, one that pushes, two that did, and one that waits."""
 
     def __init__(self, programs):
         self.programs, self.all = programs, []
@@ -196,20 +198,21 @@ class Fleet:
 
     def start(self):
         asked = self._add("asked").start()
-        login = 'Login = "configured"\nPassword = "made-up-for-the-check"\n'
+        login = f'Login = "configured"\nPassword = "{PASSWORD}"\n'
         checked = self._add("checked", CHECKED, login, asked=asked.url.removeprefix("http://"))
         checked.make_authority()
         self.checked = checked.start()
         self._make_accounts()
-        # The certificate is for this name, and the port is chosen late.
         place = {"master": checked.push_address()}
-        join = checked.wigo("token", "join", "--uses", "2").splitlines()[0].split()[-1]
+        join = checked.wigo("token", "join", "--uses", "3").splitlines()[0].split()[-1]
         self._add("pushes", CLIENT, token=join, **place).start()
-        gone = self._add("gone", CLIENT, token=join, **place).start()
+        away = [self._add(name, CLIENT, token=join, **place).start() for name in ["gone", "left"]]
         self._add("stranger", CLIENT, token="", **place).start()
-        self._wait_seen({"asked": "alive", "pushes": "alive", "gone": "alive"})
-        gone.stop()
-        self._wait_seen({"asked": "alive", "pushes": "alive", "gone": "stopped"})
+        here = {"asked": "alive", "pushes": "alive"}
+        self._wait_seen({**here, "gone": "alive", "left": "alive"})
+        for agent in away:
+            agent.stop()
+        self._wait_seen({**here, "gone": "stopped", "left": "stopped"})
         self._learn()
         return self
 
@@ -225,7 +228,8 @@ class Fleet:
         }
         for number in range(3):
             checked.wigo("token", "create", f"spare-{number}", "--role", "readonly")
-        checked.wigo("user", "add", "somebody", "--role", "readonly", told="made-up-for-the-check")
+        for name in ["somebody", "leaver"]:
+            checked.wigo("user", "add", name, "--role", "readonly", told=PASSWORD)
         checked.token = self.tokens["operator"]
         wait("the token is known", lambda: checked.ask("/api")[0] == 200)
 
@@ -241,15 +245,21 @@ class Fleet:
         checked = self.checked
         clients = wait("a client that waits", lambda: checked.json("/api/authority/hosts")["waiting"])
         tokens = checked.json("/api/tokens")
+        ordered = [checked.ask("/api/hosts/gone/probes/victim/run", "POST") for _ in range(2)]
+        orders = [json.loads(text)["Id"] for status, text in ordered if status == 202]
         spare = [token["Id"] for token in tokens if token["Name"].startswith("spare-")]
         self.known = {
             "hosts": ["checked", "asked", "pushes", "gone", checked.json("/api")["Uuid"]],
-            "reporting": ["checked", "asked", "pushes"],
+            "forgettable": ["checked", "asked", "pushes", "left"],
             "probes": [*PROBES, "wigo"],
             "victims": ["victim"],
             "groups": ["checks"],
             "clients": list(clients),
             "users": ["somebody", "configured"],
+            "leavers": ["leaver", "configured"],
+            "logins": ["configured"],
+            "passwords": [PASSWORD],
+            "orders": orders,
             "spans": ["60s", "30m", "4h", "7d"],
             **{name: ["", checked.json(f"{path}?limit=1")["Next"]] for path, name in PAGES.items()},
             "spare_tokens": spare,
