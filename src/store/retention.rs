@@ -77,7 +77,8 @@ fn delete() -> String {
                 WHEN kind NOT IN ('probe_seen', 'probe_changed', 'probe_gone', {PRESENCE}) THEN TRUE
                 WHEN EXISTS (
                     SELECT 1 FROM journal AS new WHERE {later} AND new.probe = old.probe
-                    AND new.origin = old.origin AND (new.probe <> '' OR new.kind IN ({PRESENCE})))
+                    AND new.origin = old.origin AND (new.probe <> '' AND new.kind <> 'ordered'
+                         OR new.kind IN ({PRESENCE})))
                 THEN TRUE
                 WHEN kind = 'probe_gone' THEN NOT EXISTS (
                     SELECT 1 FROM journal AS other WHERE {other} AND other.probe = old.probe
