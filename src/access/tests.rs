@@ -297,13 +297,11 @@ async fn what_cannot_be_written_down_begins_no_session() {
 async fn what_cannot_be_read_is_said_to_be_so_and_what_was_known_stays() {
     let place = place("");
     let token = place.token(Role::Readonly).await;
-    let path = place.folder.path().join("wigo.db");
-    let aside = place.folder.path().join("aside");
-    std::fs::rename(&path, &aside).unwrap();
-    std::fs::write(&path, "no database at all".repeat(1_000)).unwrap();
+    let other = rusqlite::Connection::open(place.folder.path().join("wigo.db")).unwrap();
+    other.execute_batch("ALTER TABLE session RENAME TO away").unwrap();
     assert!(!place.access.load(), "to be tried again");
     assert!(place.ask(&[("x-wigo-token", token.expose())]).await.is_ok());
-    std::fs::rename(&aside, &path).unwrap();
+    other.execute_batch("ALTER TABLE away RENAME TO session").unwrap();
     assert!(place.access.load());
 }
 
@@ -318,6 +316,9 @@ async fn a_damaged_database_opens_no_door() {
     };
     let config = Arc::new(ArcSwap::from_pointee(parsed("")));
     drop(open());
+    for log in ["wigo.db-wal", "wigo.db-shm"] {
+        let _ = std::fs::remove_file(folder.path().join(log));
+    }
     std::fs::write(&path, "no database at all".repeat(1_000)).unwrap();
     let store = open();
     let access = Access::open(&store, config.clone());

@@ -113,7 +113,7 @@ fn the_anonymous_role_follows_from_the_login() {
 
 #[test]
 fn users_and_trusted_proxies_are_read() {
-    let hash = "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHRzYWx0$\
+    let hash = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzYWx0$\
                 vQ9E1nB6yO4yM0CC0mY2mBwW1J8gYkM8YkVJ0YvWn1o";
     let user =
         format!("[[Http.Users]]\nName = \"eve\"\nRole = \"operator\"\nPasswordHash = \"{hash}\"");

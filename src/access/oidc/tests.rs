@@ -74,7 +74,7 @@ async fn somebody_signs_in() {
     assert_eq!(sent.cookies[0], session);
     assert!(sent.cookies[1].starts_with("wigo_oidc=; ") && sent.cookies[1].contains("Max-Age=0"));
     let begun = world.sessions.0.lock().unwrap();
-    let ada = Person { name: "oidc:ada".into(), role: Role::Operator, subject: "1".into() };
+    let ada = Person { name: "oidc:ada".into(), role: Role::Operator, subject: "4711".into() };
     assert_eq!(*begun, [(ada, Some(LOOPBACK))]);
 }
 
