@@ -373,15 +373,17 @@ mod tests {
         }
         let now = Instant::now();
         assert!(book.take_due(now, |_| false).is_empty());
+        assert_eq!(book.next(now, |_| true).0, Some(now), "those not tried yet are a reason too");
         assert_eq!(ids(&book.take_due(now, |_| true)), [2, 3]);
         assert!(book.take_due(now, |_| true).is_empty(), "they are being tried");
+        assert_eq!(book.next(now, |_| true).0, None, "the second waits for the first");
         book.finish(Uuid::from_u128(2), State::Done, "done".into(), at(50)).unwrap();
         assert_eq!(ids(&book.take_due(now, |_| true)), [1]);
         // Nobody was there after all.
         book.put_off(Uuid::from_u128(1), "gone again".into(), now);
         assert!(book.take_due(now, |_| true).is_empty(), "not at once again");
-        assert_eq!(book.next(|_| true).0, Some(now + FIRST_PAUSE));
-        assert_eq!(book.next(|_| false).0, None);
+        assert_eq!(book.next(now, |_| true).0, Some(now + FIRST_PAUSE));
+        assert_eq!(book.next(now, |_| false).0, None);
         assert_eq!(ids(&book.take_due(now + FIRST_PAUSE, |_| true)), [1]);
     }
 

@@ -302,8 +302,10 @@ impl Here {
 
     fn cannot_run(&self, refusal: &CannotRun) -> Refusal {
         match refusal {
-            CannotRun::Unknown(name) if self.records.load().contains_key(name) => RefusalKind::Conflict
-                .because("the probe is disabled: give it an interval to switch it on"),
+            CannotRun::Unknown(name) if self.records.load().contains_key(name) => {
+                RefusalKind::Conflict
+                    .because("the probe is disabled: give it an interval to switch it on")
+            }
             CannotRun::Unknown(_) => RefusalKind::Unknown.because(refusal.to_string()),
             CannotRun::Off(_) => RefusalKind::Conflict.because(refusal.to_string()),
             CannotRun::Full => RefusalKind::Busy.because(refusal.to_string()),
@@ -353,9 +355,14 @@ impl Here {
             let (author, interval) = (&stored.disabled.author, stored.disabled.interval);
             let over = format!("the time for which {author} had disabled it is over");
             let message = match self.switch_on(&probe, interval) {
-                Ok(()) => format!("runs again every {interval} s: {over}"),
+                Ok(()) => {
+                    put_off.remove(&probe);
+                    format!("runs again every {interval} s: {over}")
+                }
                 Err(error @ (CannotSwitch::Io { .. } | CannotSwitch::NoName { .. })) => {
-                    tracing::warn!("probe `{probe}`: cannot be switched on although {over}: {error}");
+                    tracing::warn!(
+                        "probe `{probe}`: cannot be switched on although {over}: {error}"
+                    );
                     let again = now.checked_add(TRY_AGAIN_AFTER).unwrap_or(now);
                     if put_off.insert(probe.clone(), again).is_some() {
                         continue;

@@ -86,7 +86,8 @@ impl Orders {
         // Everything that is in it was looked at.
         feed.take();
         let view = self.hub.view();
-        let (attempt, expiry) = self.book().next(Instant::now(), |instance| is_there(&view, instance));
+        let (attempt, expiry) =
+            self.book().next(Instant::now(), |instance| is_there(&view, instance));
         drop(view);
         let expiry = expiry.map(|at| at.duration_since(Timestamp::now()));
         let expiry = expiry.map(|wait| Duration::try_from(wait).unwrap_or_default());
