@@ -328,7 +328,9 @@ fn a_change_on_a_name_that_two_hosts_have_goes_to_none_of_them() {
     let (top, port) = commander("top");
     let leaves = [soldier("leaf", port).start(), soldier("leaf", port).start()];
     let ids = leaves.each_ref().map(uuid);
-    ids.iter().for_each(|id| wait_status(&top, id, "counter", 100));
+    for id in &ids {
+        wait_status(&top, id, "counter", 100);
+    }
     let before = leaves.each_ref().map(|leaf| runs(&leaf.home));
     for id in &ids {
         refused(&top, "/api/hosts/leaf/probes/counter/run", 409, id);
