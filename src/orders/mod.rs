@@ -264,14 +264,14 @@ impl Orders {
         order: Order,
         probe: &ProbeName,
         action: &Action,
-    ) -> Result<Told, StoredOrder> {
+    ) -> Result<Told, Box<StoredOrder>> {
         // Held for both looks: what ends in between is in the book before it is not begun any more.
         let mut begun = self.begun();
         if let Some(told) = begun.get(&order.id) {
             return Ok(told.clone());
         }
         if let Some(known) = self.book().get(order.id) {
-            return Err(known.clone());
+            return Err(Box::new(known.clone()));
         }
         let (tell, told) = watch::channel(None);
         begun.insert(order.id, told.clone());
