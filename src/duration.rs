@@ -7,23 +7,25 @@ const DAY_S: u64 = 86_400;
 
 /// Reads one of at least a second and at most `longest`; the error says what is allowed.
 pub fn parse(text: &str, longest: Duration) -> Result<Duration, String> {
-    let explain = || {
+    let allowed = Duration::from_secs(1)..=longest;
+    read(text).filter(|span| allowed.contains(span)).ok_or_else(|| {
         format!("a time such as 90s, 30m, 24h or 7d, at most {} days", longest.as_secs() / DAY_S)
-    };
-    let unit = text.chars().next_back().ok_or_else(explain)?;
-    let seconds: u64 = match unit {
+    })
+}
+
+/// Reads one of any length.
+pub fn read(text: &str) -> Option<Duration> {
+    let seconds: u64 = match text.chars().next_back()? {
         's' => 1,
         'm' => 60,
         'h' => 3_600,
         'd' => DAY_S,
-        _ => return Err(explain()),
+        _ => return None,
     };
     let number = &text[..text.len() - 1];
     let is_number = number.bytes().all(|byte| byte.is_ascii_digit());
-    let number = number.parse::<u64>().ok().filter(|_| is_number);
-    let seconds = number.and_then(|number| number.checked_mul(seconds));
-    let seconds = seconds.filter(|seconds| (1..=longest.as_secs()).contains(seconds));
-    seconds.map(Duration::from_secs).ok_or_else(explain)
+    let number = number.parse::<u64>().ok().filter(|_| is_number)?;
+    number.checked_mul(seconds).map(Duration::from_secs)
 }
 
 #[cfg(test)]

@@ -32,6 +32,9 @@ use crate::{
 /// How long an order waits for a host that is away where nobody says how long: to switch, and to run.
 const WAITS: (Duration, Duration) = (Duration::from_secs(24 * 3600), Duration::from_secs(3600));
 
+/// Hosts of one name that are told to whoever has to choose.
+const MAX_NAMED: usize = 5;
+
 type Shared = State<Arc<Api>>;
 
 /// What may be read.
@@ -187,7 +190,7 @@ async fn disable_there(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    match target(&api, &host) {
+    match target_of_change(&api, &host) {
         Ok(there) => change(&api, &caller, &headers, there, &probe, &pairs(query), disabling).await,
         Err(refusal) => *refusal,
     }
@@ -220,7 +223,7 @@ async fn set_interval_there(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    match target(&api, &host) {
+    match target_of_change(&api, &host) {
         Ok(there) => change(&api, &caller, &headers, there, &probe, &pairs(query), interval).await,
         Err(refusal) => *refusal,
     }
@@ -253,7 +256,7 @@ async fn run_there(
     headers: HeaderMap,
 ) -> Response {
     let action = |_: &QueryPairs| Ok(Action::Run);
-    match target(&api, &host) {
+    match target_of_change(&api, &host) {
         Ok(there) => change(&api, &caller, &headers, there, &probe, &pairs(query), action).await,
         Err(refusal) => *refusal,
     }
@@ -266,6 +269,20 @@ fn pairs(query: Option<String>) -> QueryPairs {
 fn target(api: &Api, host: &str) -> Result<uuid::Uuid, Box<Response>> {
     let found = api.hub.read(|tree| tree.find(host).map(|found| found.uuid));
     found.ok_or_else(|| Box::new(reply::refuse(StatusCode::NOT_FOUND, unknown_host(host))))
+}
+
+/// Any host can say that it has the name of another, and would get the orders for that.
+fn target_of_change(api: &Api, host: &str) -> Result<uuid::Uuid, Box<Response>> {
+    let named = api.hub.read(|tree| tree.named(host).take(MAX_NAMED).collect::<Vec<_>>());
+    if named.len() < 2 {
+        return target(api, host);
+    }
+    let (host, uuids) = (plain(host, MAX_REASON), named.iter().map(ToString::to_string));
+    let why = format!(
+        "several hosts say that they are `{host}`: name it by its uuid, such as {}",
+        uuids.collect::<Vec<_>>().join(", ")
+    );
+    Err(Box::new(reply::refuse(StatusCode::CONFLICT, why)))
 }
 
 fn disabling(query: &QueryPairs) -> Result<Action, String> {

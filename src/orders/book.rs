@@ -153,6 +153,11 @@ impl Book {
         self.forget_oldest();
     }
 
+    /// Forgets an order.
+    pub fn forget(&mut self, id: Uuid) {
+        self.0.remove(&id);
+    }
+
     /// Takes in an order that has to wait.
     pub fn wait(&mut self, stored: StoredOrder) -> Result<(), Refusal> {
         let waiting = || self.waiting();
@@ -227,20 +232,25 @@ impl Book {
         ids.into_iter().filter_map(end).collect()
     }
 
+    /// The order that is to be tried first for each instance, and when it was given.
+    fn oldest(&self) -> BTreeMap<Uuid, (Timestamp, Uuid)> {
+        let mut oldest = BTreeMap::new();
+        for kept in self.waiting() {
+            let place = (kept.stored.created, kept.stored.id);
+            let first = oldest.entry(kept.stored.instance).or_insert(place);
+            *first = place.min(*first);
+        }
+        oldest
+    }
+
     /// Orders to be tried now, the oldest one for each instance that `is_there`; they count as tried.
     pub fn take_due(
         &mut self,
         now: Instant,
         is_there: impl Fn(Uuid) -> bool,
     ) -> Vec<(StoredOrder, Action)> {
-        let mut oldest: BTreeMap<Uuid, (Timestamp, Uuid)> = BTreeMap::new();
-        for kept in self.waiting() {
-            let (instance, place) = (kept.stored.instance, (kept.stored.created, kept.stored.id));
-            let first = oldest.entry(instance).or_insert(place);
-            *first = place.min(*first);
-        }
         let mut due = Vec::new();
-        for (instance, (_, id)) in oldest {
+        for (instance, (_, id)) in self.oldest() {
             let Some(kept) = self.0.get_mut(&id) else { continue };
             let is_time = kept.not_before.is_none_or(|at| at <= now);
             if kept.trying || !is_time || !is_there(instance) {
@@ -263,13 +273,17 @@ impl Book {
         }
     }
 
-    /// When the next attempt may be made that was put off, for an instance that `is_there`, and when the
-    /// next order expires.
-    pub fn next(&self, is_there: impl Fn(Uuid) -> bool) -> (Option<Instant>, Option<Timestamp>) {
-        let idle = || self.waiting().filter(|kept| !kept.trying);
-        let attempts = idle().filter_map(|kept| Some((kept.not_before?, kept.stored.instance)));
-        let attempt = attempts.filter(|(_, instance)| is_there(*instance)).map(|(at, _)| at).min();
-        (attempt, idle().map(|kept| kept.stored.expires).min())
+    /// When the next attempt may be made for an instance that `is_there`, and when the next order expires.
+    pub fn next(
+        &self,
+        now: Instant,
+        is_there: impl Fn(Uuid) -> bool,
+    ) -> (Option<Instant>, Option<Timestamp>) {
+        let oldest = self.oldest().into_iter().filter(|(instance, _)| is_there(*instance));
+        let oldest = oldest.filter_map(|(_, (_, id))| self.0.get(&id)).filter(|kept| !kept.trying);
+        let attempt = oldest.map(|kept| kept.not_before.unwrap_or(now)).min();
+        let idle = self.waiting().filter(|kept| !kept.trying);
+        (attempt, idle.map(|kept| kept.stored.expires).min())
     }
 
     /// Those that wait and those that were finished lately, the newest first.
@@ -360,15 +374,17 @@ mod tests {
         }
         let now = Instant::now();
         assert!(book.take_due(now, |_| false).is_empty());
+        assert_eq!(book.next(now, |_| true).0, Some(now), "those not tried yet are a reason too");
         assert_eq!(ids(&book.take_due(now, |_| true)), [2, 3]);
         assert!(book.take_due(now, |_| true).is_empty(), "they are being tried");
+        assert_eq!(book.next(now, |_| true).0, None, "the second waits for the first");
         book.finish(Uuid::from_u128(2), State::Done, "done".into(), at(50)).unwrap();
         assert_eq!(ids(&book.take_due(now, |_| true)), [1]);
         // Nobody was there after all.
         book.put_off(Uuid::from_u128(1), "gone again".into(), now);
         assert!(book.take_due(now, |_| true).is_empty(), "not at once again");
-        assert_eq!(book.next(|_| true).0, Some(now + FIRST_PAUSE));
-        assert_eq!(book.next(|_| false).0, None);
+        assert_eq!(book.next(now, |_| true).0, Some(now + FIRST_PAUSE));
+        assert_eq!(book.next(now, |_| false).0, None);
         assert_eq!(ids(&book.take_due(now + FIRST_PAUSE, |_| true)), [1]);
     }
 

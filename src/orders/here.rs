@@ -35,6 +35,8 @@ use crate::{
 const NOTICE_LIMIT: Duration = Duration::from_secs(5);
 /// The longest sleep until the clock is looked at again, while a probe is to come back: it may be set.
 const LOOK_AT_CLOCK: Duration = Duration::from_secs(60);
+/// The pause after a probe could not be switched on, since the disk was full, or was not there.
+const TRY_AGAIN_AFTER: SignedDuration = SignedDuration::from_secs(60);
 
 /// The probes of this host.
 pub(super) struct Here {
@@ -43,8 +45,11 @@ pub(super) struct Here {
     config: Arc<ArcSwap<Config>>,
     store: OrderStore,
     root: PathBuf,
-    /// Held while files are changed too, so that one change comes after the other.
-    records: Mutex<BTreeMap<ProbeName, StoredDisabled>>,
+    /// Held while files and records are changed, so that one change comes after the other. Only threads
+    /// that may block take it.
+    changing: Mutex<()>,
+    /// Probes that are switched off; to be looked at by anybody, at any time.
+    records: ArcSwap<Records>,
     bell: OnceLock<Bell>,
     /// Counts the catalogs that the pool has been given.
     pub looked: watch::Sender<u64>,
@@ -52,11 +57,15 @@ pub(super) struct Here {
     due: Notify,
 }
 
+/// Probes that could not be switched on when their time was over, and when the next attempt is made.
+type PutOff = BTreeMap<ProbeName, Timestamp>;
+type Records = BTreeMap<ProbeName, StoredDisabled>;
+
 /// Work with files and the database, which may take its time.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
 ) -> Result<T, Refusal> {
-    let broken = |_| Err(RefusalKind::Failed.because("it broke off: please report this"));
+    let broken = |_| Err(RefusalKind::Failed.because(super::BROKE_OFF));
     tokio::task::spawn_blocking(work).await.unwrap_or_else(broken)
 }
 
@@ -80,13 +89,14 @@ impl Here {
             pool,
             config,
             store,
-            records: Mutex::new(records),
+            changing: Mutex::default(),
+            records: ArcSwap::from_pointee(records),
             bell: OnceLock::new(),
             looked: watch::channel(0).0,
             due: Notify::new(),
         };
         here.switched_on_by_hand();
-        here.tell(&here.records());
+        here.tell();
         here
     }
 
@@ -96,11 +106,21 @@ impl Here {
         let _ = self.bell.set(bell);
     }
 
-    fn records(&self) -> MutexGuard<'_, BTreeMap<ProbeName, StoredDisabled>> {
-        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Nobody else changes anything while this is held. Blocks.
+    fn alone(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tell(&self, records: &BTreeMap<ProbeName, StoredDisabled>) {
+    /// Changes the records, for one that is [`alone`](Here::alone), and tells it.
+    fn change(&self, change: impl FnOnce(&mut Records)) {
+        let mut records = Records::clone(&self.records.load());
+        change(&mut records);
+        self.records.store(Arc::new(records));
+        self.tell();
+    }
+
+    fn tell(&self) {
+        let records = self.records.load();
         let probes = records.iter().map(|(name, stored)| (name.clone(), stored.disabled.clone()));
         self.hub.handle(Event::Disabled { probes: probes.collect() });
         self.due.notify_one();
@@ -114,18 +134,17 @@ impl Here {
     }
 
     fn switched_on_by_hand(&self) {
-        let mut records = self.records();
-        let on: Vec<ProbeName> =
-            records.keys().filter(|name| switch::is_scheduled(&self.root, name)).cloned().collect();
+        let _alone = self.alone();
+        let mut on: Vec<ProbeName> = self.records.load().keys().cloned().collect();
+        on.retain(|name| switch::is_scheduled(&self.root, name));
         for name in &on {
-            records.remove(name);
             if let Err(error) = self.store.remove_disabled(name) {
                 let error = anyhow::Error::from(error);
                 tracing::warn!("that the probe `{name}` is switched on is not stored: {error:#}");
             }
         }
         if !on.is_empty() {
-            self.tell(&records);
+            self.change(|records| records.retain(|name, _| !on.contains(name)));
         }
     }
 
@@ -135,16 +154,15 @@ impl Here {
             (self.hub.read(|tree| tree.me().host.name.clone()), self.config.load());
         let overview = self.pool.overview();
         let allowed = config.http.allow_write_actions;
-        Schedule::new(name, allowed, &overview, self.records().values())
+        Schedule::new(name, allowed, &overview, self.records.load().values())
     }
 
-    /// Carries out an order of `author`; a run may take `limit`.
+    /// Carries out an order of `author`.
     pub async fn carry_out(
         self: &Arc<Here>,
         probe: &ProbeName,
         action: &Action,
         author: &str,
-        limit: Duration,
     ) -> Result<Answer, Refusal> {
         match action {
             Action::Disable { reason, back_after } => {
@@ -158,7 +176,7 @@ impl Here {
                 blocking(move || here.set_interval(&name, seconds)).await?;
                 self.noticed(|interval| interval == Some(seconds), probe).await;
             }
-            Action::Run => return self.run(probe, limit).await,
+            Action::Run => return self.run(probe).await,
         }
         Ok(Answer::Schedule(Box::new(self.schedule())))
     }
@@ -190,8 +208,9 @@ impl Here {
         let created = Timestamp::now();
         let after = back_after.map(SignedDuration::try_from).transpose().unwrap_or_default();
         let until = after.and_then(|after| created.checked_add(after).ok());
-        let mut records = self.records();
-        let (interval, target) = match (switch::before(&self.root, probe), records.get(probe)) {
+        let _alone = self.alone();
+        let held = self.records.load().get(probe).cloned();
+        let (interval, target) = match (switch::before(&self.root, probe), &held) {
             (Ok(Before { interval, target, .. }), _) => (interval, path_text(target)),
             // Somebody says anew why, and for how long.
             (
@@ -204,71 +223,66 @@ impl Here {
         let mut stored = StoredDisabled { probe: probe.clone(), disabled, target };
         // First what is needed to switch it on again.
         self.store.put_disabled(&stored).map_err(|error| not_stored(&error))?;
+        let mut kept = Ok(());
         match switch::disable(&self.root, probe) {
             Ok(Before { target, moved, .. }) => {
                 log_moved(probe, &moved);
                 let target = path_text(target);
                 if target != stored.target {
                     stored.target = target;
-                    self.store.put_disabled(&stored).map_err(|error| not_stored(&error))?;
+                    kept = self.store.put_disabled(&stored).map_err(|error| place_lost(&error));
                 }
             }
             // Off already, and that was looked at above.
             Err(CannotSwitch::OffAlready { .. } | CannotSwitch::NotInstalled { .. }) => {}
             Err(error) => {
-                let _ = self.store.remove_disabled(probe); // in vain: the link in the folder says more
+                // It is as it was before. In vain: the link in the folder says more.
+                let _ = match &held {
+                    Some(held) => self.store.put_disabled(held),
+                    None => self.store.remove_disabled(probe),
+                };
                 return Err(cannot_switch(&error));
             }
         }
-        records.insert(probe.clone(), stored);
-        self.tell(&records);
-        Ok(())
+        self.change(|records| drop(records.insert(probe.clone(), stored)));
+        kept
     }
 
     fn set_interval(&self, probe: &ProbeName, seconds: u32) -> Result<(), Refusal> {
-        let mut records = self.records();
-        let target = records.get(probe).map(|stored| PathBuf::from(&stored.target));
-        let moved = switch::schedule(&self.root, probe, seconds, target.as_deref())
-            .map_err(|error| cannot_switch(&error))?;
+        let _alone = self.alone();
+        self.switch_on(probe, seconds).map_err(|error| cannot_switch(&error))
+    }
+
+    /// For one that is [`alone`](Here::alone).
+    fn switch_on(&self, probe: &ProbeName, seconds: u32) -> Result<(), CannotSwitch> {
+        let held = self.records.load().get(probe).map(|stored| PathBuf::from(&stored.target));
+        let moved = switch::schedule(&self.root, probe, seconds, held.as_deref())?;
         log_moved(probe, &moved);
-        if records.remove(probe).is_some() {
+        if held.is_some() {
             if let Err(error) = self.store.remove_disabled(probe) {
                 // It is seen at the next look at the folders that this is over.
                 let error = anyhow::Error::from(error);
                 tracing::warn!("that the probe `{probe}` is switched on is not stored: {error:#}");
             }
-            self.tell(&records);
+            self.change(|records| drop(records.remove(probe)));
         }
         Ok(())
     }
 
-    async fn run(&self, probe: &ProbeName, limit: Duration) -> Result<Answer, Refusal> {
+    async fn run(&self, probe: &ProbeName) -> Result<Answer, Refusal> {
         if let Some(why) = self.pool.entry(probe).and_then(|entry| entry.refused) {
             return Err(RefusalKind::Conflict.because(format!("the probe is not run: {why}")));
         }
         let told = self.pool.run_and_wait(probe).map_err(|refusal| self.cannot_run(&refusal))?;
         let gone = || RefusalKind::Conflict.because("the probe was switched off or is gone");
-        match timeout(limit, told).await {
-            Ok(Ok(Awaited::Said)) => {}
-            Ok(Ok(Awaited::Off(off))) => {
-                let why = match off {
-                    Off::Disabled => "it was run and said that it is switched off (exit 12)",
-                    Off::Skipped => {
-                        "it was run and said that it does not apply to this host (exit 13)"
-                    }
-                };
-                return Err(RefusalKind::Conflict.because(why));
-            }
-            Ok(Err(_)) => return Err(gone()),
-            Err(_) => {
-                let why = format!(
-                    "the run has not ended within {} s: its result will be seen when it has",
-                    limit.as_secs()
-                );
-                return Err(RefusalKind::Late.because(why));
-            }
+        match told.await {
+            Ok(Awaited::Said) => self.result(probe).ok_or_else(gone),
+            Ok(Awaited::Off(Off::Disabled)) => Err(RefusalKind::Conflict
+                .because("it was run and said that it is switched off (exit 12)")),
+            Ok(Awaited::Off(Off::Skipped)) => Err(RefusalKind::Conflict
+                .because("it was run and said that it does not apply to this host (exit 13)")),
+            Err(_) => Err(gone()),
         }
-        self.result(probe).ok_or_else(gone)
     }
 
     /// How often a probe runs, in seconds; `None` if it does not.
@@ -284,8 +298,10 @@ impl Here {
 
     fn cannot_run(&self, refusal: &CannotRun) -> Refusal {
         match refusal {
-            CannotRun::Unknown(name) if self.records().contains_key(name) => RefusalKind::Conflict
-                .because("the probe is disabled: give it an interval to switch it on"),
+            CannotRun::Unknown(name) if self.records.load().contains_key(name) => {
+                RefusalKind::Conflict
+                    .because("the probe is disabled: give it an interval to switch it on")
+            }
             CannotRun::Unknown(_) => RefusalKind::Unknown.because(refusal.to_string()),
             CannotRun::Off(_) => RefusalKind::Conflict.because(refusal.to_string()),
             CannotRun::Full => RefusalKind::Busy.because(refusal.to_string()),
@@ -294,8 +310,12 @@ impl Here {
 
     /// Switches probes on again whose time is over. Nothing is looked at while there are none.
     pub async fn bring_back(self: Arc<Here>, mut stop: Stop) {
+        let mut put_off = PutOff::new();
         loop {
-            let next = self.records().values().filter_map(|stored| stored.disabled.until).min();
+            let next = {
+                let records = self.records.load();
+                records.values().filter_map(|stored| next_try(stored, &put_off)).min()
+            };
             let wait = next.map(|at| at.duration_since(Timestamp::now()));
             let wait = wait.map(|wait| Duration::try_from(wait).unwrap_or(Duration::ZERO));
             let sleep = async {
@@ -309,32 +329,45 @@ impl Here {
                 () = self.due.notified() => continue,
                 () = stop.wait() => return,
             }
-            let here = self.clone();
+            let (here, tried) = (self.clone(), put_off);
             // What went wrong is told and in the log.
-            let _ = blocking(move || {
-                here.bring_back_due();
-                Ok(())
-            })
-            .await;
+            put_off = blocking(move || Ok(here.bring_back_due(tried, Timestamp::now())))
+                .await
+                .unwrap_or_default();
         }
     }
 
-    fn bring_back_due(&self) {
-        let now = Timestamp::now();
-        let due: Vec<StoredDisabled> = {
-            let records = self.records();
-            let is_due =
-                |stored: &&StoredDisabled| stored.disabled.until.is_some_and(|until| until <= now);
-            records.values().filter(is_due).cloned().collect()
-        };
-        for StoredDisabled { probe, disabled, .. } in due {
-            let (author, interval) = (&disabled.author, disabled.interval);
+    /// Returns those that could not be switched on just now.
+    fn bring_back_due(&self, mut put_off: PutOff, now: Timestamp) -> PutOff {
+        let names: Vec<ProbeName> = self.records.load().keys().cloned().collect();
+        put_off.retain(|name, _| names.contains(name));
+        for probe in names {
+            let _alone = self.alone();
+            // Somebody may have disabled it anew, or switched it on.
+            let Some(stored) = self.records.load().get(&probe).cloned() else { continue };
+            if next_try(&stored, &put_off).is_none_or(|at| at > now) {
+                continue;
+            }
+            let (author, interval) = (&stored.disabled.author, stored.disabled.interval);
             let over = format!("the time for which {author} had disabled it is over");
-            let message = match self.set_interval(&probe, interval) {
-                Ok(()) => format!("runs again every {interval} s: {over}"),
-                Err(Refusal { why, .. }) => {
-                    self.stays_off(&probe);
-                    format!("stays disabled although {over}: {why}")
+            let message = match self.switch_on(&probe, interval) {
+                Ok(()) => {
+                    put_off.remove(&probe);
+                    format!("runs again every {interval} s: {over}")
+                }
+                Err(error @ (CannotSwitch::Io { .. } | CannotSwitch::NoName { .. })) => {
+                    tracing::warn!(
+                        "probe `{probe}`: cannot be switched on although {over}: {error}"
+                    );
+                    let again = now.checked_add(TRY_AGAIN_AFTER).unwrap_or(now);
+                    if put_off.insert(probe.clone(), again).is_some() {
+                        continue;
+                    }
+                    format!("is still disabled although {over}, and is tried every minute: {error}")
+                }
+                Err(error) => {
+                    self.stays_off(stored.clone());
+                    format!("stays disabled although {over}: {error}")
                 }
             };
             tracing::info!("probe `{probe}`: {message}");
@@ -343,19 +376,25 @@ impl Here {
         if let Some(bell) = self.bell.get() {
             bell.ring();
         }
+        put_off
     }
 
-    /// A probe that cannot be switched on stays off until somebody does it.
-    fn stays_off(&self, probe: &ProbeName) {
-        let mut records = self.records();
-        let Some(stored) = records.get_mut(probe) else { return };
+    /// A probe that cannot be switched on stays off until somebody does it. For one that is
+    /// [`alone`](Here::alone).
+    fn stays_off(&self, mut stored: StoredDisabled) {
         stored.disabled.until = None;
-        if let Err(error) = self.store.put_disabled(stored) {
-            let error = anyhow::Error::from(error);
+        if let Err(error) = self.store.put_disabled(&stored) {
+            let (probe, error) = (&stored.probe, anyhow::Error::from(error));
             tracing::warn!("that the probe `{probe}` stays off is not stored: {error:#}");
         }
-        self.tell(&records);
+        self.change(|records| drop(records.insert(stored.probe.clone(), stored)));
     }
+}
+
+/// When a probe is to be switched on again, if it is.
+fn next_try(stored: &StoredDisabled, put_off: &PutOff) -> Option<Timestamp> {
+    let until = stored.disabled.until?;
+    Some(put_off.get(&stored.probe).map_or(until, |again| until.max(*again)))
 }
 
 fn path_text(path: PathBuf) -> String {
@@ -372,6 +411,12 @@ fn not_stored(error: &StoreError) -> Refusal {
     RefusalKind::Failed.because(format!("nothing was changed: {error}"))
 }
 
+fn place_lost(error: &StoreError) -> Refusal {
+    RefusalKind::Failed.because(format!(
+        "it is disabled, but where its file lies now is not known after a restart: {error}"
+    ))
+}
+
 fn cannot_switch(error: &CannotSwitch) -> Refusal {
     let kind = match error {
         CannotSwitch::NotInstalled { .. } => RefusalKind::Unknown,
@@ -381,3 +426,6 @@ fn cannot_switch(error: &CannotSwitch) -> Refusal {
     };
     kind.because(error.to_string())
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,7 +29,10 @@ use std::{
 use arc_swap::ArcSwap;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use tokio::sync::{Notify, watch};
+use tokio::{
+    sync::{Notify, watch},
+    time::timeout,
+};
 use uuid::Uuid;
 
 pub use book::{State, Words};
@@ -61,6 +64,8 @@ pub const MAY_WAIT: std::ops::RangeInclusive<Duration> =
     Duration::from_secs(60)..=Duration::from_secs(7 * 24 * 3600);
 /// Longest answer that is kept, in characters.
 const MAX_KEPT_ANSWER: usize = 500;
+/// The answer where a task did not come to its end.
+const BROKE_OFF: &str = "it broke off: please report this";
 
 /// What became of an order that was given here.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,6 +87,9 @@ enum Door {
     Push,
 }
 
+/// What comes of an order that is being carried out.
+type Told = watch::Receiver<Option<Outcome>>;
+
 /// Gives orders, and carries out those for this instance.
 pub struct Orders {
     hub: Arc<Hub>,
@@ -90,7 +98,7 @@ pub struct Orders {
     here: Arc<Here>,
     book: Mutex<Book>,
     /// Orders that are being carried out here, and what comes of them.
-    begun: Mutex<HashMap<Uuid, watch::Receiver<Option<Outcome>>>>,
+    begun: Mutex<HashMap<Uuid, Told>>,
     quota: Quota,
     ways: OnceLock<Ways>,
     recorder: OnceLock<Arc<dyn Recorder>>,
@@ -179,7 +187,7 @@ impl Orders {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn begun(&self) -> MutexGuard<'_, HashMap<Uuid, watch::Receiver<Option<Outcome>>>> {
+    fn begun(&self) -> MutexGuard<'_, HashMap<Uuid, Told>> {
         self.begun.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -232,23 +240,62 @@ impl Orders {
         let What::Do(probe, action) = order.what.clone() else {
             return Outcome::Done(Answer::Schedule(Box::new(self.here.schedule())));
         };
-        let mut told = {
-            let mut begun = self.begun();
-            match (begun.get(&order.id), self.book().get(order.id)) {
-                (Some(told), _) => told.clone(),
-                (None, Some(known)) => return self.again(known, &probe, &action),
-                (None, None) => {
-                    let (tell, told) = watch::channel(None);
-                    begun.insert(order.id, told.clone());
-                    // It goes on although whoever asked may be gone.
-                    tokio::spawn(self.clone().carry_out(order, door, tell));
-                    told
-                }
+        let limit = order.limit.saturating_sub(HOP);
+        let mut told = match self.begin(order, door, &probe, &action) {
+            Ok(told) => told,
+            Err(known) => return self.again(&known, &probe, &action),
+        };
+        let told = match timeout(limit, told.wait_for(Option::is_some)).await {
+            Ok(told) => told.ok().and_then(|told| told.clone()),
+            // It goes on; the same order, tried again, gets its answer.
+            Err(_) => {
+                let why = format!(
+                    "it has not ended within {} s: what comes of it will be seen when it has",
+                    limit.as_secs()
+                );
+                Some(Outcome::Refused(RefusalKind::Late.because(why)))
             }
         };
-        let outcome = told.wait_for(Option::is_some).await.ok().and_then(|told| told.clone());
-        let broken = || RefusalKind::Failed.because("it broke off: please report this");
-        outcome.unwrap_or_else(|| Outcome::Refused(broken()))
+        told.unwrap_or_else(broke_off)
+    }
+
+    /// Sees to it that an order for this instance is carried out, once; what comes of it is told there.
+    /// Fails for one that was carried out before.
+    fn begin(
+        self: &Arc<Orders>,
+        order: Order,
+        door: Door,
+        probe: &ProbeName,
+        action: &Action,
+    ) -> Result<Told, Box<StoredOrder>> {
+        // Held for both looks: what ends in between is in the book before it is not begun any more.
+        let mut begun = self.begun();
+        if let Some(told) = begun.get(&order.id) {
+            return Ok(told.clone());
+        }
+        if let Some(known) = self.book().get(order.id) {
+            return Err(Box::new(known.clone()));
+        }
+        let (tell, told) = watch::channel(None);
+        begun.insert(order.id, told.clone());
+        drop(begun);
+        let (orders, probe, action) = (self.clone(), probe.clone(), action.clone());
+        // It goes on although whoever asked may be gone.
+        tokio::spawn(async move {
+            // A task of its own, so that its end is seen however it ends.
+            let work = tokio::spawn(orders.clone().carry_out(order.clone(), door, probe, action));
+            let outcome = match work.await {
+                Ok(outcome) => outcome,
+                Err(_) => {
+                    orders.note(&order, State::Refused, BROKE_OFF.to_owned()).await;
+                    broke_off()
+                }
+            };
+            tell.send_replace(Some(outcome));
+            // From here on it is the book that knows it.
+            orders.begun().remove(&order.id);
+        });
+        Ok(told)
     }
 
     /// The answer to an order that was carried out before.
@@ -269,22 +316,25 @@ impl Orders {
         self: Arc<Orders>,
         order: Order,
         door: Door,
-        tell: watch::Sender<Option<Outcome>>,
-    ) {
-        let What::Do(probe, action) = &order.what else { return };
+        probe: ProbeName,
+        action: Action,
+    ) -> Outcome {
         // That it was begun is on the disk before, that it is done before anybody is told.
         self.note(&order, State::Begun, String::new()).await;
-        let before = self.before(order.target, probe, action);
+        let before = self.before(order.target, &probe, &action);
         let author = order.author.to_string();
-        let limit = order.limit.saturating_sub(HOP);
-        let done = self.here.carry_out(probe, action, &author, limit).await;
+        let done = self.here.carry_out(&probe, &action, &author).await;
         let state = if done.is_ok() { State::Done } else { State::Refused };
         let answer = match &done {
             Ok(answer) => said(answer),
             Err(refusal) => refusal.why.clone(),
         };
-        self.note(&order, state, answer).await;
-        let outcome = match done {
+        match &done {
+            // Nothing was done: tried again, it may be.
+            Err(Refusal { kind: RefusalKind::Busy, .. }) => self.forget(order.id).await,
+            _ => self.note(&order, state, answer).await,
+        }
+        match done {
             Ok(answer) => {
                 let message = format!("{author} {}", action.done());
                 tracing::info!("probe `{probe}`: {message}");
@@ -300,10 +350,7 @@ impl Orders {
                 }
                 Outcome::Refused(refusal)
             }
-        };
-        // From here on it is the book that knows it.
-        tell.send_replace(Some(outcome));
-        self.begun().remove(&order.id);
+        }
     }
 
     /// How a probe runs that is to be changed, as far as that is known here, for the audit log.
@@ -379,6 +426,17 @@ impl Orders {
         self.keep(stored).await;
     }
 
+    /// Forgets an order that was begun here, in memory and on the disk.
+    async fn forget(&self, id: Uuid) {
+        self.book().forget(id);
+        let store = self.store.clone();
+        let removed = tokio::task::spawn_blocking(move || store.remove_order(id)).await;
+        if let Ok(Err(error)) = removed {
+            let error = anyhow::Error::from(error);
+            tracing::warn!("that the order `{id}` was not carried out is not stored: {error:#}");
+        }
+    }
+
     /// Writes an order to the database.
     async fn keep(&self, stored: StoredOrder) {
         let (store, id) = (self.store.clone(), stored.id);
@@ -423,6 +481,10 @@ impl Orders {
 /// A refusal, for the audit log.
 fn outcome_of(refusal: &Refusal) -> String {
     format!("refused: {}", refusal.why)
+}
+
+fn broke_off() -> Outcome {
+    Outcome::Refused(RefusalKind::Failed.because(BROKE_OFF))
 }
 
 /// What came of an order, in a few words.

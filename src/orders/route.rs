@@ -28,7 +28,7 @@ impl Orders {
     /// Whether an order of a master may pass here.
     pub(super) fn gate_of_push(&self, order: &Order) -> Result<(), Refusal> {
         let name = || self.name_here();
-        if !self.quota.one_more_of_a_master() {
+        if !self.quota.one_more_of_a_master(order.changes()) {
             let why = format!("`{}` is given too many orders: try again in a minute", name());
             return Err(RefusalKind::Busy.because(why));
         }
@@ -76,7 +76,7 @@ impl Orders {
             let why = format!("the way is longer than {MAX_HOPS} instances, or takes too long");
             return Outcome::Refused(RefusalKind::Late.because(why));
         }
-        let Some(_place) = self.quota.enter(link.uuid) else {
+        let Some(_place) = self.quota.enter(link.uuid, order.changes()) else {
             let why = format!("`{}` works on other orders: try again soon", link.name);
             return Outcome::Refused(RefusalKind::Busy.because(why));
         };

@@ -19,6 +19,8 @@ use crate::{
 
 const ME: Uuid = Uuid::from_u128(1);
 const LEAF: Uuid = Uuid::from_u128(2);
+/// A way that shall answer this panics.
+const BREAKS: &str = "it breaks";
 
 /// What the hub would have stored.
 #[derive(Clone, Default)]
@@ -49,6 +51,7 @@ impl Way for FakeWay {
     fn send(&self, _: Link, order: Order) -> BoxFuture<'static, Outcome> {
         self.given.lock().unwrap().push(order);
         let answer = self.answers.lock().unwrap().pop_front();
+        assert_ne!(answer, Some(Outcome::Away(BREAKS.into())), "as the test wants it");
         Box::pin(async { answer.unwrap_or(Outcome::Away("nobody there".into())) })
     }
 }
@@ -121,6 +124,10 @@ fn fixture_in(folder: tempfile::TempDir, more: &str) -> Fixture {
 impl Fixture {
     /// The leaf is heard, or its connection has ended.
     fn link(&self, presence: Presence) {
+        self.link_that(presence, RemoteControl::Control);
+    }
+
+    fn link_that(&self, presence: Presence, remote_control: RemoteControl) {
         let contact = Contact::Push { address: "192.0.2.1:1".into(), encrypted: true };
         let limit = Duration::from_secs(60);
         let link = LEAF;
@@ -137,7 +144,7 @@ impl Fixture {
             last_update: None,
             problem: None,
             disabled: Default::default(),
-            remote_control: RemoteControl::Control,
+            remote_control,
         };
         let account = Account {
             uuid: LEAF,
@@ -221,7 +228,7 @@ async fn an_order_is_handed_on_with_who_gave_it_and_the_way() {
     assert_eq!(given, Given::Done(Answer::Accepted("later".into())));
     let passed = &fixture.given()[0];
     assert_eq!((passed.hops, passed.target), (1, LEAF));
-    assert_eq!(passed.author.to_string(), "alice (from 10.0.0.1, by way of top)");
+    assert_eq!(passed.author.to_string(), "alice (by way of top)");
     assert!(passed.limit < ANSWER_LIMIT);
     assert_eq!(fixture.orders.list()[0].state, "done");
 
@@ -259,7 +266,7 @@ async fn each_gate_says_no_by_its_key_and_operators_alone_pass() {
     // All of that is written down, once each.
     let said = fixture.said();
     assert_eq!(said.len(), 3, "{said:#?}");
-    assert!(said[0].starts_with("refused to alice (from 10.0.0.1): run for the probe `load` of"));
+    assert!(said[0].starts_with("refused to alice: run for the probe `load` of"));
     // What came over HTTP is written to the audit log there.
     assert_eq!(fixture.records(), ["probe.run refused", "probe.run refused"]);
     assert!(fixture.given().is_empty());
@@ -305,7 +312,7 @@ async fn an_order_waits_until_the_instance_is_back_and_keeps_its_id() {
     assert_eq!(record.after, Some(json!({ "Interval": 5 })));
     let ids: Vec<Uuid> = fixture.given().iter().map(|order| order.id).collect();
     assert_eq!(ids, [first.id, first.id]);
-    assert_eq!(fixture.given()[0].author.to_string(), "alice (from 10.0.0.1, by way of top)");
+    assert_eq!(fixture.given()[0].author.to_string(), "alice (by way of top)");
     assert_eq!(tried, 3);
 }
 
@@ -369,4 +376,73 @@ async fn what_waits_is_bounded_and_expires() {
     // To cancel is asked for over HTTP, and written down there.
     until(|| !fixture.records().is_empty()).await;
     assert_eq!(fixture.records(), ["probe.run refused"], "expired");
+}
+
+#[tokio::test]
+async fn a_run_that_takes_too_long_is_answered_when_it_is_asked_for_again() {
+    let fixture = fixture("[PushClient]\nAllowRemoteControl = true\n");
+    let (marks, go) = (fixture.folder.path().join("marks"), fixture.folder.path().join("go"));
+    let script = "while [ ! -e {go} ]; do sleep 0.02; done; echo OK";
+    let script = script.replace("{go}", &go.display().to_string());
+    fixture.install("load", &format!("echo >> {}; {script}", marks.display()));
+    let take = |order: &Order| Orders::take(fixture.orders.clone(), order.clone());
+    fs::write(&go, "").unwrap();
+    let Outcome::Done(_) = take(&order(ME, Action::Interval { seconds: 86_400 })).await else {
+        panic!()
+    };
+    // Once by itself.
+    let runs = || fs::read_to_string(&marks).unwrap_or_default().lines().count();
+    until(|| runs() == 1).await;
+    fs::remove_file(&go).unwrap();
+    let limit = Duration::from_millis(300);
+    let slow = Order { limit, ..order(ME, Action::Run) };
+    for _ in 0..2 {
+        let outcome = take(&slow).await;
+        let Outcome::Refused(Refusal { kind, .. }) = outcome else { panic!("{outcome:?}") };
+        assert_eq!(kind, RefusalKind::Late);
+    }
+    // While too many wait, one more is not begun; later it is.
+    let short = || Order { limit, ..order(ME, Action::Run) };
+    let kind = async |order: &Order| match take(order).await {
+        Outcome::Refused(refusal) => refusal.kind,
+        Outcome::Done(_) | Outcome::Away(_) => panic!("nobody tells what the probe said"),
+    };
+    let more: Vec<Order> = (1..pool::MAX_AWAITED).map(|_| short()).collect();
+    futures_util::future::join_all(more.iter().map(take)).await;
+    let mut late = short();
+    while kind(&late).await != RefusalKind::Busy {
+        late = short();
+    }
+    fs::write(&go, "").unwrap();
+    for known in [slow, late] {
+        let known = Order { limit: ANSWER_LIMIT, ..known };
+        while kind(&known).await == RefusalKind::Busy {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        // The sink of this test keeps no results.
+        assert_eq!(kind(&known).await, RefusalKind::Conflict);
+        let known = fixture.orders.book().get(known.id).cloned().unwrap();
+        assert!(known.answer.contains("switched off or is gone"), "{}", known.answer);
+    }
+}
+
+#[tokio::test]
+async fn an_attempt_that_broke_off_is_made_again_and_one_that_was_late_only_where_ids_are_known() {
+    let fixture = fixture(WRITES);
+    fixture.link(Presence::Stopped);
+    for _ in 0..2 {
+        let given = fixture.orders.give(order(LEAF, Action::Run), WAIT).await;
+        assert!(matches!(given, Given::Waits(_)));
+    }
+    fixture.answer(Outcome::Away(BREAKS.into()));
+    fixture.answer(Outcome::Done(Answer::Accepted("done".into())));
+    fixture.answer(Outcome::Refused(RefusalKind::Late.because("no answer")));
+    fixture.answer(Outcome::Done(Answer::Accepted("twice".into())));
+    fixture.link_that(Presence::Alive, RemoteControl::Unknown);
+    until(|| fixture.orders.count_waiting() == 0).await;
+    let mut ends = fixture.orders.list();
+    ends.sort_by_key(|order| order.finished);
+    let told = |number: usize| (ends[number].state.as_str(), ends[number].answer.as_str());
+    assert_eq!(told(0), ("done", "done"));
+    assert_eq!(told(1), ("refused", "no answer; it may be done all the same"));
 }

@@ -18,7 +18,7 @@ use crate::{
     hub::Feed,
     store::StoredOrder,
     task::Stop,
-    tree::{Presence, View},
+    tree::{Presence, RemoteControl, View},
 };
 
 /// Between two looks at the tree, which in a large fleet changes all the time.
@@ -86,7 +86,8 @@ impl Orders {
         // Everything that is in it was looked at.
         feed.take();
         let view = self.hub.view();
-        let (attempt, expiry) = self.book().next(|instance| is_there(&view, instance));
+        let (attempt, expiry) =
+            self.book().next(Instant::now(), |instance| is_there(&view, instance));
         drop(view);
         let expiry = expiry.map(|at| at.duration_since(Timestamp::now()));
         let expiry = expiry.map(|wait| Duration::try_from(wait).unwrap_or_default());
@@ -104,7 +105,13 @@ impl Orders {
         let view = self.hub.view();
         let due = self.book().take_due(Instant::now(), |instance| is_there(&view, instance));
         for (stored, action) in due {
-            tokio::spawn(self.clone().try_again(stored, action));
+            let (orders, id) = (self.clone(), stored.id);
+            let attempt = tokio::spawn(self.clone().try_again(stored, action));
+            tokio::spawn(async move {
+                if attempt.await.is_err() {
+                    orders.put_off(id, super::BROKE_OFF.to_owned());
+                }
+            });
         }
     }
 
@@ -117,9 +124,17 @@ impl Orders {
         };
         let (state, answer) = match outcome {
             Outcome::Done(answer) => (State::Done, said(&answer)),
-            // It is not carried out twice, so what came of it is told then.
-            Outcome::Refused(Refusal { kind: RefusalKind::Busy | RefusalKind::Late, why }) => {
+            Outcome::Refused(Refusal { kind: RefusalKind::Busy, why }) => {
                 return self.put_off(id, why);
+            }
+            // It is not carried out twice, so what came of it is told then.
+            Outcome::Refused(Refusal { kind: RefusalKind::Late, why })
+                if self.remembers(stored.instance) =>
+            {
+                return self.put_off(id, why);
+            }
+            Outcome::Refused(Refusal { kind: RefusalKind::Late, why }) => {
+                (State::Refused, format!("{why}; it may be done all the same"))
             }
             Outcome::Refused(Refusal { why, .. }) => (State::Refused, why),
             Outcome::Away(why) => return self.put_off(id, why),
@@ -142,6 +157,13 @@ impl Orders {
             self.record(&again(&stored, action), None, outcome).await;
         }
         self.keep(stored).await;
+    }
+
+    /// Whether an instance knows the orders again that it is given: an original Wigo carries one out as
+    /// often as it comes.
+    fn remembers(&self, instance: Uuid) -> bool {
+        let said = self.hub.read(|tree| tree.get(instance).map(|it| it.remote_control));
+        said.is_some_and(|said| said != RemoteControl::Unknown)
     }
 
     fn put_off(&self, id: Uuid, why: String) {

@@ -2,7 +2,8 @@
 //! alone says what runs.
 //!
 //! Nothing is ever deleted but links, and nothing is overwritten. What is new is there before what is old
-//! goes, so that whoever dies in between leaves a probe that runs. Names are those of files that are there
+//! goes, so that whoever dies in between leaves a probe that runs; but a file that lies in an interval folder
+//! and cannot have a second name has to leave before its link is there. Names are those of files that are there
 //! already; no name, and no link, comes from anywhere else.
 
 use std::{

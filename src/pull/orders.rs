@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use futures_util::future::BoxFuture;
 use hyper::{Method, StatusCode, header::HeaderValue};
 use jiff::Timestamp;
+use serde::Deserialize;
 use tokio::sync::watch;
 
 use super::{
@@ -14,8 +15,8 @@ use super::{
 };
 use crate::{
     orders::{
-        AUTHOR_HEADER, Action, Answer, Link, ORDER_HEADER, Order, Outcome, RefusalKind, Schedule,
-        Way, What,
+        AUTHOR_HEADER, Action, Answer, Link, MAX_AUTHOR, ORDER_HEADER, Order, Outcome, RefusalKind,
+        Schedule, Way, What, plain,
     },
     tree::Contact,
 };
@@ -81,7 +82,8 @@ fn headers(order: &Order) -> Vec<(&'static str, HeaderValue)> {
     let passed = format!("{};{};{}", order.id, order.hops, order.limit.as_millis());
     vec![
         ("x-wigo-request", HeaderValue::from_static("1")),
-        (AUTHOR_HEADER, of(encoded(&order.author.to_string()))),
+        // No more of it is kept there, and a head may only be so long.
+        (AUTHOR_HEADER, of(encoded(&plain(&order.author.to_string(), MAX_AUTHOR)))),
         (ORDER_HEADER, of(passed)),
     ]
 }
@@ -118,7 +120,7 @@ fn understand(link: &Link, order: &Order, reply: Reply) -> Outcome {
     }
     let kind = match status {
         StatusCode::OK => return Outcome::Done(answer(order, &text)),
-        StatusCode::ACCEPTED => return Outcome::Done(Answer::Accepted(sentence(&text))),
+        StatusCode::ACCEPTED => return Outcome::Done(Answer::Accepted(accepted(&text))),
         StatusCode::BAD_REQUEST => RefusalKind::Invalid,
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => RefusalKind::Forbidden,
         StatusCode::NOT_FOUND => RefusalKind::Unknown,
@@ -152,6 +154,20 @@ fn answer(order: &Order, text: &str) -> Answer {
         };
     }
     Schedule::read(text).map_or_else(accepted, |schedule| Answer::Schedule(Box::new(schedule)))
+}
+
+/// What a remote says that does an order later: an original its words, ours the order, whose answer says
+/// what comes of it.
+fn accepted(text: &str) -> String {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Handed {
+        answer: String,
+    }
+    match serde_json::from_str(text) {
+        Ok(Handed { answer }) => document::line(&answer, MAX_SENTENCE),
+        Err(_) => sentence(text),
+    }
 }
 
 /// What a remote says, as one line: mostly a JSON text.
@@ -207,8 +223,15 @@ mod tests {
         let path = "POST /api/probes/lo%3Fad/disable?reason=a%26b%3D%C3%A9&for=60s";
         assert_eq!(asked(7, load(disable)), path);
         let headers = headers(&order(7, What::Schedule));
-        assert_eq!(headers[1].1, "alice%20%C3%A9%20%28from%2010.0.0.1%2C%20by%20way%20of%20top%29");
+        assert_eq!(headers[1].1, "alice%20%C3%A9%20%28by%20way%20of%20top%29");
         assert_eq!(headers[2].1, "00000000-0000-0000-0000-000000000001;1;29000");
+    }
+
+    #[test]
+    fn a_long_way_fits_into_a_head() {
+        let mut long = order(7, What::Schedule);
+        long.author.by_way_of = vec!["\u{1F980}".repeat(MAX_AUTHOR); 16];
+        assert!(headers(&long)[1].1.len() <= MAX_AUTHOR * "%F0%9F%A6%80".len());
     }
 
     #[test]
@@ -228,6 +251,10 @@ mod tests {
             let told = told(load(Action::Run), code, text);
             assert!(matches!(told, Outcome::Done(Answer::Accepted(_))), "{text}");
         }
+        // Handed on by one of ours.
+        let handed_on = r#"{"Id":"1","State":"done","Answer":"at the next push"}"#;
+        let accepted = Outcome::Done(Answer::Accepted("at the next push".into()));
+        assert_eq!(told(load(Action::Run), 202, handed_on), accepted);
         let refused = told(load(Action::Run), 403, "\"not\\u001b here\"");
         let why = "`remote` says (403): not  here";
         assert_eq!(refused, Outcome::Refused(RefusalKind::Forbidden.because(why)));

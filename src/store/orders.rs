@@ -80,6 +80,14 @@ impl OrderStore {
         self.0.write("write an order to", |connection| put_order(connection, order))
     }
 
+    /// Forgets an order.
+    pub fn remove_order(&self, id: Uuid) -> Result<(), StoreError> {
+        self.0.write("remove an order from", |connection| {
+            let sql = "DELETE FROM probe_order WHERE id = ?1";
+            connection.execute(sql, [id.as_bytes()]).map(drop)
+        })
+    }
+
     /// Forgets the orders that were finished before `cutoff`.
     pub fn purge_orders(&self, cutoff: Timestamp) -> Result<(), StoreError> {
         let cutoff = cutoff.as_millisecond();

@@ -43,6 +43,11 @@ impl View {
         named.or_else(|| self.get(Uuid::try_parse(name_or_uuid).ok()?))
     }
 
+    /// All instances with this host name: names are what hosts say of themselves.
+    pub fn named(&self, name: &str) -> impl Iterator<Item = Uuid> + '_ {
+        self.topology().named(name)
+    }
+
     /// The names of the groups, this host's own first; hosts without a group have none.
     pub fn groups(&self) -> Vec<&str> {
         let own = self.me().host.group.as_str();
@@ -98,6 +103,7 @@ mod tests {
         assert_eq!(view.find(&Uuid::from_u128(4).to_string()).unwrap().host.name, "leaf");
         assert!(view.find("nobody").is_none());
         assert!(view.find("").is_none());
+        assert_eq!((view.named("leaf").count(), view.named("nobody").count()), (1, 0));
     }
 
     #[test]

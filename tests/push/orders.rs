@@ -420,3 +420,20 @@ fn names_that_lead_elsewhere_change_nothing() {
     places.sort();
     assert_eq!(places, ["2", "4", "examples"]);
 }
+
+#[test]
+fn a_change_on_a_name_that_two_hosts_have_goes_to_none_of_them() {
+    let (top, port) = commander("top");
+    let leaves = [soldier("leaf", port).start(), soldier("leaf", port).start()];
+    let ids = leaves.each_ref().map(uuid);
+    for id in &ids {
+        wait_status(&top, id, "counter", 100);
+    }
+    let before = leaves.each_ref().map(|leaf| runs(&leaf.home));
+    for id in &ids {
+        refused(&top, "/api/hosts/leaf/probes/counter/run", 409, id);
+    }
+    assert_eq!(leaves.each_ref().map(|leaf| runs(&leaf.home)), before);
+    done(&top, &format!("/api/hosts/{}/probes/counter/run", ids[1]));
+    assert_eq!(runs(&leaves[1].home), before[1] + 1);
+}

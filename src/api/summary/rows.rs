@@ -278,7 +278,7 @@ pub fn key(tree: &View, instance: &Instance) -> String {
     let name = &instance.host.name;
     let plain = |c: char| c.is_ascii_alphanumeric() || ['.', '_', '-'].contains(&c);
     let is_plain = name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.chars().all(plain);
-    match is_plain && tree.find(name).is_some_and(|found| found.uuid == instance.uuid) {
+    match is_plain && tree.named(name).eq([instance.uuid]) {
         true => name.clone(),
         false => instance.uuid.to_string(),
     }
