@@ -93,7 +93,8 @@ impl Access {
                 let accounts = with_last_use(accounts, &state.accounts);
                 let unreadable = accounts.are_lost.then(|| LOST.to_owned());
                 let changed = accounts != state.accounts || state.unreadable != unreadable;
-                if accounts.are_lost && !state.accounts.are_lost {
+                let is_decided = self.config.load().http.anonymous_role.is_some();
+                if accounts.are_lost && !state.accounts.are_lost && !is_decided {
                     tracing::error!("{LOST}");
                 }
                 *state = State { accounts, unreadable, is_stale: false };

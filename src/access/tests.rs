@@ -309,18 +309,10 @@ async fn what_cannot_be_read_is_said_to_be_so_and_what_was_known_stays() {
 async fn a_damaged_database_opens_no_door() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("wigo.db");
-    let open = || {
-        let settings =
-            Settings { path: path.clone(), origin: uuid::Uuid::from_u128(1), keep_days: 30 };
-        Store::open(settings).store
-    };
     let config = Arc::new(ArcSwap::from_pointee(parsed("")));
-    drop(open());
-    for log in ["wigo.db-wal", "wigo.db-shm"] {
-        let _ = std::fs::remove_file(folder.path().join(log));
-    }
     std::fs::write(&path, "no database at all".repeat(1_000)).unwrap();
-    let store = open();
+    let settings = Settings { path, origin: uuid::Uuid::from_u128(1), keep_days: 30 };
+    let store = Store::open(settings).store;
     let access = Access::open(&store, config.clone());
     assert_eq!(access.anonymous_role(), Role::None);
     assert!(access.problem().unwrap().contains("wigo user add"), "{:?}", access.problem());

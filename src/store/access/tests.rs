@@ -23,6 +23,8 @@ fn session(secret: u8, name: &str, used: i64) -> Session {
     }
 }
 
+/// How long a writer is waited for.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
 const IDLE: SignedDuration = SignedDuration::from_secs(500);
 
 #[test]
@@ -111,7 +113,7 @@ fn accounts_outlive_a_damaged_database_or_are_said_to_be_lost() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("wigo.db");
     let tables = AccessTables::at(&path);
-    drop(store(&folder));
+    store(&folder).close(PATIENCE).unwrap();
     tables.add_user("eve", Role::Readonly, &Secret::new("phc")).unwrap();
     tables.add_session(&session(1, "eve", 100), IDLE).unwrap();
     let mut watch = AccessWatch::default();
@@ -122,13 +124,13 @@ fn accounts_outlive_a_damaged_database_or_are_said_to_be_lost() {
     };
     // A table that is missing is damage as well.
     damage("DROP TABLE last_result");
-    drop(store(&folder));
+    store(&folder).close(PATIENCE).unwrap();
     let carried = tables.load().unwrap();
     assert!(carried.users.contains_key("eve") && carried.sessions.len() == 1 && !carried.are_lost);
     assert!(watch.have_changed(&tables), "another file");
     assert!(!watch.have_changed(&tables));
     damage("DROP TABLE user; DROP TABLE last_result");
-    drop(store(&folder));
+    store(&folder).close(PATIENCE).unwrap();
     let lost = tables.load().unwrap();
     assert!(lost.users.is_empty() && lost.sessions.len() == 1 && lost.are_lost);
     tables.add_user("adam", Role::Operator, &Secret::new("phc")).unwrap();
@@ -139,9 +141,9 @@ fn accounts_outlive_a_damaged_database_or_are_said_to_be_lost() {
 fn there_is_no_moment_at_which_nobody_seems_to_have_been_there() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("wigo.db");
-    drop(store(&folder));
+    store(&folder).close(PATIENCE).unwrap();
     std::fs::rename(&path, folder.path().join("wigo.db.broken-20260101T000000Z")).unwrap();
     // As it is between the new database and what is carried over into it.
-    drop(store(&folder));
+    store(&folder).close(PATIENCE).unwrap();
     assert!(AccessTables::at(&path).load().unwrap().are_lost);
 }
