@@ -330,6 +330,19 @@ fn a_file_that_others_may_write_since_the_last_look_is_not_run() {
 }
 
 #[test]
+fn a_probe_that_was_moved_since_the_last_look_is_no_error() {
+    let bench = Bench::new(1);
+    bench.write(3_600, "moved", "echo fine");
+    bench.look_and_run();
+    bench.wait_for(ran("moved", 100));
+    bench.remove(3_600, "moved");
+    let told = bench.pool.run_and_wait(&name("moved")).unwrap();
+    // Whoever waits for what it says is let go.
+    assert!(told.blocking_recv().is_err());
+    assert!(!bench.told().contains(&ran("moved", 500)));
+}
+
+#[test]
 fn no_more_run_at_once_than_there_are_threads() {
     let bench = Bench::new(2);
     for number in 0..6 {

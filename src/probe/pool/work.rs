@@ -255,6 +255,12 @@ impl Shared {
             None => Version::check(&entry.path),
         };
         if let Err(why) = checked {
+            // It was moved or removed a moment ago, which the next look at the folders tells: an error now
+            // would be a false alarm for each probe that gets another interval.
+            let is_gone = |error: std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
+            if entry.path.symlink_metadata().is_err_and(is_gone) {
+                return;
+            }
             return self.tell(job, answer::refused(&about(Timestamp::now()), &why), None);
         }
         self.make_state_folder(name, settings);
