@@ -105,10 +105,14 @@ test('on the page of the host, with every detail unfolded', async ({ page }) => 
 });
 
 test('on the page of each probe, by its address', async ({ page }) => {
-  test.slow();
+  await open(page, tree.top.url, { path: probePath('nested'), heading: 'nested' });
   for (const payload of PAYLOADS) {
     const name = asName(payload);
-    await page.goto(tree.top.url + probePath(name));
+    // As a link in the page would: the page is not loaded anew for each.
+    await page.evaluate((path) => {
+      history.pushState(null, '', path);
+      dispatchEvent(new PopStateEvent('popstate'));
+    }, probePath(name));
     const heading = page.getByRole('heading', { level: 1 });
     await expect(heading).toHaveText(name.trim());
     const said = page.getByRole('region', { name: 'What it says' });
@@ -168,7 +172,7 @@ test('in the group, the hosts and the log', async ({ page }) => {
   await expect(page.getByRole('list', { name: 'Hosts' }).getByRole('listitem')).toHaveCount(1);
   await isClean(page);
   await open(page, tree.top.url, { path: `/logs?group=${group}`, heading: 'Logs' });
-  await expect(page.getByText('That is the whole log.')).toBeVisible();
+  await expect(page.getByText('That is all that matches.')).toBeVisible();
   const log = page.getByRole('list', { name: 'Log' });
   for (const payload of PAYLOADS) await expect(log).toContainText(payload.trim());
   await isClean(page);
@@ -211,17 +215,17 @@ test('in the search', async ({ page }) => {
 });
 
 test('in addresses that somebody made up', async ({ page }) => {
-  for (const payload of PAYLOADS) {
-    const text = encodeURIComponent(payload);
-    for (const path of [
-      `/?q=${text}&group=${text}&labels=${text}`,
-      `/logs?q=${text}&probe=${text}`,
-      `/group?name=${text}`,
-    ]) {
-      await page.goto(tree.top.url + path);
-      await expect(page.getByRole('heading', { level: 1 })).toBeVisible();
-      await isClean(page);
-    }
+  const places = [
+    (text: string) => `/?q=${text}&group=${text}&labels=${text}`,
+    (text: string) => `/logs?q=${text}&probe=${text}`,
+    (text: string) => `/group?name=${text}`,
+  ];
+  // The places take turns: one load of a page for each payload.
+  for (const [index, payload] of PAYLOADS.entries()) {
+    const place = places[index % places.length];
+    await page.goto(tree.top.url + place?.(encodeURIComponent(payload)));
+    await expect(page.getByRole('heading', { level: 1 })).toBeVisible();
+    await isClean(page);
   }
   for (const next of [
     'https://evil.example/',

@@ -68,7 +68,7 @@ test('counts, title and what is broken follow', async ({ page }) => {
   const problems = page.getByRole('list', { name: 'Problems' }).getByRole('listitem');
   await expect(problems).toHaveCount(1);
   tree.asked.tell('raid', { Status: 350, Message: 'sdb has left md0' });
-  await expect(page.getByRole('heading', { level: 1, name: '1 critical' })).toBeVisible();
+  await expect(page.getByRole('heading', { level: 1, name: '1 probe critical' })).toBeVisible();
   await expect(problems).toHaveCount(2);
   await expect(problems.first()).toContainText('sdb has left md0');
   await expect(page).toHaveTitle(/^Critical/);

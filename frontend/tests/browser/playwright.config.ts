@@ -7,7 +7,7 @@ import { defineConfig } from '@playwright/test';
 import { project } from './fixture/places.ts';
 
 /** Milliseconds. Generous: nothing here asserts how long something took. */
-const [TEST, CONDITION] = [120_000, 30_000];
+const [TEST, CONDITION] = [240_000, 60_000];
 
 export default defineConfig({
   testDir: '.',
