@@ -91,7 +91,8 @@ for (const colorScheme of ['light', 'dark'] as const) {
 
 test('the chosen colours stay', async ({ page }) => {
   await open(page, tree.top.url, { path: '/', heading: /./ });
-  const back = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
+  const back = () =>
+    page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
   const light = await back();
   await page.getByRole('button', { name: 'You and this page' }).click();
   await page.getByRole('radio', { name: 'Dark' }).check({ force: true });
