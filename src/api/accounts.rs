@@ -268,7 +268,7 @@ struct NewUser {
     name: String,
     #[schema(value_type = RoleWord, inline)]
     role: String,
-    #[schema(value_type = String, format = Password, min_length = 8, max_length = 1024, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
+    #[schema(value_type = String, format = Password, min_length = 10, max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     password: Hidden,
 }
 
@@ -276,7 +276,7 @@ struct NewUser {
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 struct NewPassword {
-    #[schema(value_type = String, format = Password, min_length = 8, max_length = 1024, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
+    #[schema(value_type = String, format = Password, min_length = 10, max_length = 256, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$")]
     password: Hidden,
 }
 
