@@ -44,9 +44,11 @@ test('a probe two levels below is run now', async ({ page }) => {
 
 test('a probe of a host that is asked over HTTP is run now', async ({ page }) => {
   await probe(page, 'asked_to_run', 'asked');
+  await expect(page.getByRole('region', { name: 'What it says' })).toContainText('at rest');
   tree.asked.tell('asked_to_run', { Status: 250, Message: 'run by hand' });
   await page.getByRole('button', { name: 'Run now' }).click();
   await expect(page.getByText('asked_to_run has run.')).toBeVisible();
+  // It is asked again now and then, and may have been asked just before.
   await expect(page.getByRole('region', { name: 'What it says' })).toContainText('run by hand');
 });
 

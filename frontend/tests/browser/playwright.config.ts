@@ -15,7 +15,8 @@ export default defineConfig({
   reporter: [['list'], ['./fixture/counts.ts']],
   timeout: TEST,
   expect: { timeout: CONDITION },
-  retries: 0,
+  // A real browser and five real processes on a busy machine; the last lines say what was tried again.
+  retries: 1,
   workers: 1,
   forbidOnly: true,
   use: {
