@@ -52,11 +52,6 @@ test('a probe of a host that is asked over HTTP is run now', async ({ page }) =>
     await expect(says).toContainText('run by hand', { timeout: 15_000 });
   }).toPass({ timeout: 180_000 });
 });
-  await page.getByRole('button', { name: 'Run now' }).click();
-  await expect(page.getByText('asked_to_run has run.')).toBeVisible();
-  // It is asked again now and then, and may have been asked just before.
-  await expect(page.getByRole('region', { name: 'What it says' })).toContainText('run by hand');
-});
 
 test('a probe gets another interval', async ({ page }) => {
   await probe(page, 'to_retime');
