@@ -1,6 +1,5 @@
 /** Every page: one entry each. The order here is the order in the navigation. */
 import type { Component } from 'svelte';
-import type { Overlay } from '../lib/overlay.svelte';
 import type { IconName } from '../components/icons';
 import type { LiveEvents } from '../lib/types';
 
@@ -54,9 +53,3 @@ export const pages: PageDefinition[] = [
   page('/about', 'About', () => import('./about/About.svelte'), { nav: { section: 'manage', icon: 'about', key: 'i' } }),
   page('/login', 'Sign in', () => import('./login/Login.svelte'), { bare: true }),
 ];
-
-/** What lies over a page; each gets `close`. */
-export const overlays: Partial<Record<Overlay, Loader<{ close: () => void }>>> = {
-  palette: () => import('./palette/Palette.svelte'),
-  help: () => import('./help/Help.svelte'),
-};

@@ -15,8 +15,7 @@ export default defineConfig({
   reporter: [['list'], ['./fixture/counts.ts']],
   timeout: TEST,
   expect: { timeout: CONDITION },
-  // A real browser and five real processes on a busy machine; the last lines say what was tried again.
-  retries: 1,
+  retries: 0,
   workers: 1,
   forbidOnly: true,
   use: {
