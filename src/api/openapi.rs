@@ -5,7 +5,10 @@
 
 pub mod parameters;
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
 
 use axum::{
     http::{HeaderMap, HeaderValue, Method},
@@ -174,10 +177,18 @@ fn complete(path: &str, operation: &mut Operation, role: Role, only_reads: bool)
 
 /// Adds a refusal, unless the operation has its own word for it.
 fn refuses(operation: &mut Operation, status: u16, why: &str) {
+    operation.responses.responses.entry(status.to_string()).or_insert_with(|| refusal(why));
+}
+
+/// Refusals with these statuses and reasons.
+pub fn refusals(all: &[(u16, &str)]) -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
+    all.iter().map(|(status, why)| (status.to_string(), refusal(why))).collect()
+}
+
+fn refusal(why: &str) -> RefOr<utoipa::openapi::Response> {
     let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(Refusal::name())));
-    let refusal =
-        ResponseBuilder::new().description(why).content("application/json", content.build());
-    operation.responses.responses.entry(status.to_string()).or_insert(refusal.build().into());
+    let refusal = ResponseBuilder::new().description(why);
+    refusal.content("application/json", content.build()).build().into()
 }
 
 fn request_header() -> Parameter {

@@ -1,21 +1,30 @@
 //! What runs when, here and on any host below, and the changes of it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     Extension,
-    extract::{RawQuery, State},
-    http::{HeaderMap, StatusCode},
-    response::Response,
+    extract::{FromRequestParts, State},
+    http::{HeaderMap, StatusCode, request::Parts},
+    response::{IntoResponse, Response},
+};
+use utoipa::{
+    IntoResponses,
+    openapi::{RefOr, Response as Described},
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
+use uuid::Uuid;
 
 use super::{
     Api,
     audit::Audited,
     hosts::unknown_host,
     openapi::{
-        Refusal,
+        self,
         parameters::{Interval, Span},
     },
     order::{Context, QueryPairs},
@@ -64,16 +73,7 @@ async fn schedule(State(api): Shared, headers: HeaderMap) -> Response {
 /// What runs when on a host, which is asked now.
 #[utoipa::path(get, path = "/api/hosts/{host}/schedule", operation_id = "host_schedule", tag = "schedule",
     params(("host" = String, Path, description = "Host name or uuid")),
-    responses(
-        (status = 200, body = Schedule, description = "As it is now"),
-        (status = 400, body = Refusal, description = "It makes no sense"),
-        (status = 403, body = Refusal, description = "An instance on the way does not allow it"),
-        (status = 404, body = Refusal, description = "There is no such host"),
-        (status = 501, body = Refusal, description = "The host cannot tell"),
-        (status = 502, body = Refusal, description = "Something failed on the way"),
-        (status = 503, body = Refusal, description = "The host is away, or busy"),
-        (status = 504, body = Refusal, description = "The host did not answer in time"),
-    ))]
+    responses((status = 200, body = Schedule, description = "As it is now"), RefusedThere))]
 async fn of_host(
     State(api): Shared,
     Extension(caller): Extension<Caller>,
@@ -96,21 +96,10 @@ async fn of_host(
     ),
     responses(
         (status = 200, body = Schedule, description = "As it is now"),
-        (status = 400, body = Refusal, description = "It makes no sense"),
-        (status = 403, body = Refusal, description = "This host does not allow it"),
-        (status = 404, body = Refusal, description = "There is no such probe"),
-        (status = 409, body = Refusal, description = "It cannot be done as things are"),
-        (status = 502, body = Refusal, description = "It failed"),
+        RefusedHere,
     ))]
-async fn disable(
-    State(api): Shared,
-    Extension(caller): Extension<Caller>,
-    Segments(probe): Segments<String>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Response {
-    let me = api.hub.read(|tree| tree.me().uuid);
-    change(&api, &caller, &headers, me, &probe, &pairs(query), disabling).await
+async fn disable(asked: Asked) -> Response {
+    asked.change(disabling).await
 }
 
 /// Lets a probe of this host run at one interval.
@@ -121,45 +110,23 @@ async fn disable(
     ),
     responses(
         (status = 200, body = Schedule, description = "As it is now"),
-        (status = 400, body = Refusal, description = "It makes no sense"),
-        (status = 403, body = Refusal, description = "This host does not allow it"),
-        (status = 404, body = Refusal, description = "There is no such probe"),
-        (status = 409, body = Refusal, description = "It cannot be done as things are"),
-        (status = 502, body = Refusal, description = "It failed"),
+        RefusedHere,
     ))]
-async fn set_interval(
-    State(api): Shared,
-    Extension(caller): Extension<Caller>,
-    Segments(probe): Segments<String>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Response {
-    let me = api.hub.read(|tree| tree.me().uuid);
-    change(&api, &caller, &headers, me, &probe, &pairs(query), interval).await
+async fn set_interval(asked: Asked) -> Response {
+    asked.change(interval).await
 }
 
 /// Runs a probe of this host now, and tells what it says.
 #[utoipa::path(post, path = "/api/probes/{probe}/run", operation_id = "run_probe", tag = "schedule",
-    params(("probe" = String, Path, description = "Name of the probe")),
+    params(
+        ("probe" = String, Path, description = "Name of the probe"),
+    ),
     responses(
         (status = 200, body = views::Probe, description = "The probe, as GET tells it"),
-        (status = 400, body = Refusal, description = "It makes no sense"),
-        (status = 403, body = Refusal, description = "This host does not allow it"),
-        (status = 404, body = Refusal, description = "There is no such probe"),
-        (status = 409, body = Refusal, description = "It cannot run, and why"),
-        (status = 502, body = Refusal, description = "It failed"),
-        (status = 503, body = Refusal, description = "Too many runs wait"),
-        (status = 504, body = Refusal, description = "It has not ended within 30 s"),
+        NotRun,
     ))]
-async fn run(
-    State(api): Shared,
-    Extension(caller): Extension<Caller>,
-    Segments(probe): Segments<String>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Response {
-    let me = api.hub.read(|tree| tree.me().uuid);
-    change(&api, &caller, &headers, me, &probe, &pairs(query), |_| Ok(Action::Run)).await
+async fn run(asked: Asked) -> Response {
+    asked.change(|_| Ok(Action::Run)).await
 }
 
 /// Switches a probe of a host off; the order waits if the host is away.
@@ -174,26 +141,10 @@ async fn run(
     responses(
         (status = 200, body = Schedule, description = "As it is now"),
         (status = 202, body = OrderView, description = "The host is away: the order waits"),
-        (status = 400, body = Refusal, description = "It makes no sense"),
-        (status = 403, body = Refusal, description = "An instance on the way does not allow it, and which"),
-        (status = 404, body = Refusal, description = "There is no such host or probe"),
-        (status = 409, body = Refusal, description = "It cannot be done as things are"),
-        (status = 501, body = Refusal, description = "The host cannot do such things"),
-        (status = 502, body = Refusal, description = "Something failed on the way or there"),
-        (status = 503, body = Refusal, description = "Too much else is being done or waits"),
-        (status = 504, body = Refusal, description = "The host did not answer in time"),
+        RefusedThere,
     ))]
-async fn disable_there(
-    State(api): Shared,
-    Extension(caller): Extension<Caller>,
-    Segments((host, probe)): Segments<(String, String)>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Response {
-    match target_of_change(&api, &host) {
-        Ok(there) => change(&api, &caller, &headers, there, &probe, &pairs(query), disabling).await,
-        Err(refusal) => *refusal,
-    }
+async fn disable_there(asked: Asked) -> Response {
+    asked.change(disabling).await
 }
 
 /// Lets a probe of a host run at one interval; the order waits if the host is away.
@@ -207,26 +158,10 @@ async fn disable_there(
     responses(
         (status = 200, body = Schedule, description = "As it is now"),
         (status = 202, body = OrderView, description = "The host is away: the order waits"),
-        (status = 400, body = Refusal, description = "It makes no sense"),
-        (status = 403, body = Refusal, description = "An instance on the way does not allow it, and which"),
-        (status = 404, body = Refusal, description = "There is no such host or probe"),
-        (status = 409, body = Refusal, description = "It cannot be done as things are"),
-        (status = 501, body = Refusal, description = "The host cannot do such things"),
-        (status = 502, body = Refusal, description = "Something failed on the way or there"),
-        (status = 503, body = Refusal, description = "Too much else is being done or waits"),
-        (status = 504, body = Refusal, description = "The host did not answer in time"),
+        RefusedThere,
     ))]
-async fn set_interval_there(
-    State(api): Shared,
-    Extension(caller): Extension<Caller>,
-    Segments((host, probe)): Segments<(String, String)>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Response {
-    match target_of_change(&api, &host) {
-        Ok(there) => change(&api, &caller, &headers, there, &probe, &pairs(query), interval).await,
-        Err(refusal) => *refusal,
-    }
+async fn set_interval_there(asked: Asked) -> Response {
+    asked.change(interval).await
 }
 
 /// Runs a probe of a host now, and tells what it says; the order waits if the host is away.
@@ -239,40 +174,122 @@ async fn set_interval_there(
     responses(
         (status = 200, body = views::Probe, description = "The probe, as GET tells it"),
         (status = 202, body = OrderView, description = "The host is away: the order waits"),
-        (status = 400, body = Refusal, description = "It makes no sense"),
-        (status = 403, body = Refusal, description = "An instance on the way does not allow it, and which"),
-        (status = 404, body = Refusal, description = "There is no such host or probe"),
-        (status = 409, body = Refusal, description = "It cannot run, and why"),
-        (status = 501, body = Refusal, description = "The host cannot do such things"),
-        (status = 502, body = Refusal, description = "Something failed on the way or there"),
-        (status = 503, body = Refusal, description = "Too much else is being done or waits"),
-        (status = 504, body = Refusal, description = "It has not ended within 30 s"),
+        RefusedThere,
     ))]
-async fn run_there(
-    State(api): Shared,
-    Extension(caller): Extension<Caller>,
-    Segments((host, probe)): Segments<(String, String)>,
-    RawQuery(query): RawQuery,
+async fn run_there(asked: Asked) -> Response {
+    asked.change(|_| Ok(Action::Run)).await
+}
+
+/// A change of a probe that is asked for, of this host or of another one.
+struct Asked {
+    api: Arc<Api>,
+    caller: Caller,
     headers: HeaderMap,
-) -> Response {
-    let action = |_: &QueryPairs| Ok(Action::Run);
-    match target_of_change(&api, &host) {
-        Ok(there) => change(&api, &caller, &headers, there, &probe, &pairs(query), action).await,
-        Err(refusal) => *refusal,
+    /// Name or uuid; `None`: this host.
+    host: Option<String>,
+    probe: String,
+    query: QueryPairs,
+}
+
+impl FromRequestParts<Arc<Api>> for Asked {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Asked, Response> {
+        let Segments(mut named) =
+            Segments::<HashMap<String, String>>::from_request_parts(parts, api).await?;
+        let caller = Extension::<Caller>::from_request_parts(parts, api).await;
+        let Extension(caller) = caller.map_err(IntoResponse::into_response)?;
+        Ok(Asked {
+            api: api.clone(),
+            caller,
+            headers: parts.headers.clone(),
+            host: named.remove("host"),
+            probe: named.remove("probe").unwrap_or_default(),
+            query: QueryPairs::of(parts.uri.query().unwrap_or_default()),
+        })
     }
 }
 
-fn pairs(query: Option<String>) -> QueryPairs {
-    QueryPairs::of(query.as_deref().unwrap_or_default())
+impl Asked {
+    async fn change(self, action: impl FnOnce(&QueryPairs) -> Result<Action, String>) -> Response {
+        let target = match &self.host {
+            None => self.api.hub.read(|tree| tree.me().uuid),
+            Some(host) => match target_of_change(&self.api, host) {
+                Ok(target) => target,
+                Err(refusal) => return *refusal,
+            },
+        };
+        let target_text = self.api.orders.target(target, &plain(&self.probe, MAX_REASON));
+        let audited = Audited { target: Some(target_text), ..Audited::default() };
+        let wait = || self.query.duration("expires", MAY_WAIT);
+        let (action, wait) = match action(&self.query).and_then(|action| Ok((action, wait()?))) {
+            Ok(wanted) => wanted,
+            Err(why) => return audited.with(reply::refuse(StatusCode::BAD_REQUEST, why)),
+        };
+        let Ok(probe) = ProbeName::parse(&self.probe) else {
+            let why = format!("there can be no probe `{}`", plain(&self.probe, MAX_REASON));
+            return audited.with(reply::refuse(StatusCode::NOT_FOUND, why));
+        };
+        let usual = if action == Action::Run { WAITS.1 } else { WAITS.0 };
+        let context = Context { api: &self.api, caller: &self.caller, headers: &self.headers };
+        context.change(target, probe, action, wait.unwrap_or(usual)).await
+    }
 }
 
-fn target(api: &Api, host: &str) -> Result<uuid::Uuid, Box<Response>> {
+/// How a change of the schedule of this host is refused.
+struct RefusedHere;
+
+impl IntoResponses for RefusedHere {
+    fn responses() -> BTreeMap<String, RefOr<Described>> {
+        openapi::refusals(&[
+            (400, "It makes no sense"),
+            (403, "This host does not allow it"),
+            (404, "There is no such probe"),
+            (409, "It cannot be done as things are"),
+            (502, "It failed"),
+        ])
+    }
+}
+
+/// How a run on this host is refused.
+struct NotRun;
+
+impl IntoResponses for NotRun {
+    fn responses() -> BTreeMap<String, RefOr<Described>> {
+        let mut all = RefusedHere::responses();
+        all.extend(openapi::refusals(&[
+            (503, "Too many runs wait"),
+            (504, "It has not ended within 30 s"),
+        ]));
+        all
+    }
+}
+
+/// How a question or a change is refused that is for another host.
+struct RefusedThere;
+
+impl IntoResponses for RefusedThere {
+    fn responses() -> BTreeMap<String, RefOr<Described>> {
+        openapi::refusals(&[
+            (400, "It makes no sense"),
+            (403, "An instance on the way does not allow it, and which"),
+            (404, "There is no such host or probe"),
+            (409, "It cannot be done as things are, or several hosts have this name"),
+            (501, "The host cannot do such things"),
+            (502, "Something failed on the way or there"),
+            (503, "Too much else is being done or waits, or the host is away"),
+            (504, "The host did not answer in time"),
+        ])
+    }
+}
+
+fn target(api: &Api, host: &str) -> Result<Uuid, Box<Response>> {
     let found = api.hub.read(|tree| tree.find(host).map(|found| found.uuid));
     found.ok_or_else(|| Box::new(reply::refuse(StatusCode::NOT_FOUND, unknown_host(host))))
 }
 
 /// Any host can say that it has the name of another, and would get the orders for that.
-fn target_of_change(api: &Api, host: &str) -> Result<uuid::Uuid, Box<Response>> {
+fn target_of_change(api: &Api, host: &str) -> Result<Uuid, Box<Response>> {
     let named = api.hub.read(|tree| tree.named(host).take(MAX_NAMED).collect::<Vec<_>>());
     if named.len() < 2 {
         return target(api, host);
@@ -296,30 +313,4 @@ fn interval(query: &QueryPairs) -> Result<Action, String> {
     let seconds = query.get("seconds").ok_or("`seconds` is missing: how often shall it run?")?;
     let seconds = seconds.parse().map_err(|_| format!("`seconds` is no number: `{seconds}`"))?;
     Ok(Action::Interval { seconds })
-}
-
-async fn change(
-    api: &Arc<Api>,
-    caller: &Caller,
-    headers: &HeaderMap,
-    target: uuid::Uuid,
-    probe: &str,
-    query: &QueryPairs,
-    action: impl FnOnce(&QueryPairs) -> Result<Action, String>,
-) -> Response {
-    let target_text = api.orders.target(target, &plain(probe, MAX_REASON));
-    let audited = Audited { target: Some(target_text), ..Audited::default() };
-    let wanted = action(query)
-        .and_then(|action| query.duration("expires", MAY_WAIT).map(|wait| (action, wait)));
-    let (action, wait) = match wanted {
-        Ok(wanted) => wanted,
-        Err(why) => return audited.with(reply::refuse(StatusCode::BAD_REQUEST, why)),
-    };
-    let Ok(probe) = ProbeName::parse(probe) else {
-        let why = format!("there can be no probe `{}`", plain(probe, MAX_REASON));
-        return audited.with(reply::refuse(StatusCode::NOT_FOUND, why));
-    };
-    let usual = if action == Action::Run { WAITS.1 } else { WAITS.0 };
-    let context = Context { api, caller, headers };
-    context.change(target, probe, action, wait.unwrap_or(usual)).await
 }
