@@ -2,7 +2,6 @@
 
 mod about;
 mod access;
-mod accounts;
 mod audit;
 mod auth;
 mod authority;
@@ -23,6 +22,8 @@ mod schedule;
 pub mod server;
 mod subtree;
 mod summary;
+mod tokens;
+mod users;
 pub mod views;
 
 use std::{ops::Deref, sync::Arc};
@@ -161,8 +162,10 @@ fn guarded() -> Vec<Routes> {
         join_tokens::reads(),
         join_tokens::changes(),
         access::open(),
-        accounts::reads(),
-        accounts::changes(),
+        tokens::reads(),
+        tokens::changes(),
+        users::reads(),
+        users::changes(),
         audit::reads(),
     ]
 }

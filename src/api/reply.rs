@@ -9,6 +9,8 @@ use axum::{
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::store::StoreError;
+
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// A document ready to be sent, with the tag that stands for its content.
@@ -81,6 +83,11 @@ pub fn text(text: &'static str) -> Response {
 pub fn refuse(status: StatusCode, why: impl AsRef<str>) -> Response {
     let body = serde_json::Value::from(why.as_ref()).to_string();
     (status, [(header::CONTENT_TYPE, JSON)], body).into_response()
+}
+
+/// A refusal of a change that the database has not taken.
+pub fn not_written(error: &StoreError) -> Response {
+    refuse(StatusCode::SERVICE_UNAVAILABLE, format!("nothing was changed: {error}"))
 }
 
 /// A part of the path, or a refusal for one that is not UTF-8.

@@ -3,10 +3,10 @@
 mod audited;
 mod identity;
 mod links;
+mod memory;
 mod own_probe;
 
 use std::{
-    collections::{HashMap, HashSet},
     hash::{DefaultHasher, Hash, Hasher},
     io,
     net::SocketAddr,
@@ -17,7 +17,6 @@ use std::{
 
 use arc_swap::ArcSwap;
 use thiserror::Error;
-use uuid::Uuid;
 
 use self::audited::AuditedOrders;
 use crate::{
@@ -32,14 +31,14 @@ use crate::{
     log::Log,
     orders::Orders,
     probe::{
-        catalog::{Catalog, NoProbes, SELF_PROBE},
+        catalog::{Catalog, NoProbes},
         pool::{self, Pool},
         watch::Watch,
     },
     push::{self, Authority, authority},
-    store::{self, Opened, Store},
+    store::{self, Store},
     task::Tasks,
-    tree::{Event, Host, Instance, Known, ProbeName, ProbeResult, RemoteControl, Tree},
+    tree::{Event, Host, Instance, ProbeName, ProbeResult, RemoteControl, Tree},
     trust::{BadCertificate, Ca, ServerTls},
 };
 
@@ -218,7 +217,7 @@ impl App {
         let store = opened.store.clone();
         hub.handle(configured);
         hub.handle(willing(&config));
-        remember(&hub, opened, &first_catalog);
+        memory::remember(&hub, opened, &first_catalog);
         let started_with = config.clone();
         let config = Arc::new(ArcSwap::from_pointee(config));
         let pool = Arc::new(pool.map_err(StartError::Thread)?);
@@ -465,45 +464,6 @@ fn willing(config: &Config) -> Event {
         http: RemoteControl::allowing(config.http.allow_write_actions),
         push: RemoteControl::allowing(config.push_client.allow_remote_control),
     }
-}
-
-/// Gives the tree what was known before the start.
-fn remember(hub: &Hub, opened: Opened, catalog: &Catalog) {
-    let me = hub.read(|tree| tree.me().uuid);
-    for known in above_first(opened.known) {
-        hub.handle(Event::Remembered { known });
-    }
-    let mut gone = HashSet::new();
-    for last in opened.restored {
-        let name = last.result.name.as_str();
-        let probe = name.split_once('/').map_or(name, |(probe, _)| probe);
-        let own = last.instance == me;
-        if own && probe != SELF_PROBE && !catalog.entries.contains_key(probe) {
-            gone.extend(ProbeName::new(probe));
-        }
-        let (result, since) = (Arc::unwrap_or_clone(last.result), last.since);
-        hub.handle(Event::Restored { instance: last.instance, result, since });
-    }
-    if let Some(last) = opened.last_seen.filter(|last| !last.clean) {
-        let message = "the agent ended without saying so: killed, crashed, or the host went down";
-        hub.handle(Event::Stopped { at: last.at, message: message.into() });
-    }
-    for probe in gone {
-        let why = "removed while the agent was not running".into();
-        hub.handle(Event::Gone { probe, why });
-    }
-}
-
-/// Instances in an order in which those above come before those below them.
-fn above_first(mut known: Vec<Known>) -> Vec<Known> {
-    let parents: HashMap<Uuid, Uuid> = known.iter().map(|one| (one.uuid, one.parent)).collect();
-    let depth = |known: &Known| {
-        let above = std::iter::successors(Some(known.parent), |uuid| parents.get(uuid).copied());
-        // Bounded, in case the database says that they are below each other.
-        above.take(parents.len() + 1).count()
-    };
-    known.sort_by_cached_key(|one| (one.via != one.uuid, depth(one)));
-    known
 }
 
 fn open_log(log: &Log, config: &Config) {

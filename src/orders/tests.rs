@@ -2,6 +2,8 @@ use std::{collections::VecDeque, fs, os::unix::fs::PermissionsExt, path::PathBuf
 
 use futures_util::future::BoxFuture;
 
+use serde_json::json;
+
 use super::*;
 use crate::{
     config::Role,

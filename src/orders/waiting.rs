@@ -35,7 +35,7 @@ impl Orders {
         why: String,
     ) -> Given {
         let Some(mut stored) = self.stored(order, wait) else { return Given::Away(why) };
-        stored.answer = plain(&why, super::MAX_KEPT_ANSWER);
+        stored.answer = plain(&why, super::told::MAX_KEPT_ANSWER);
         // Taken apart, so that the book is not held while the disk works.
         let taken = self.book().wait(stored.clone());
         if let Err(refusal) = taken {
@@ -139,7 +139,7 @@ impl Orders {
             Outcome::Refused(Refusal { why, .. }) => (State::Refused, why),
             Outcome::Away(why) => return self.put_off(id, why),
         };
-        let answer = plain(&answer, super::MAX_KEPT_ANSWER);
+        let answer = plain(&answer, super::told::MAX_KEPT_ANSWER);
         let finished = self.book().finish(id, state, answer, Timestamp::now());
         if let Some(finished) = finished {
             self.ended(finished).await;
@@ -167,7 +167,7 @@ impl Orders {
     }
 
     fn put_off(&self, id: Uuid, why: String) {
-        let why = plain(&why, super::MAX_KEPT_ANSWER);
+        let why = plain(&why, super::told::MAX_KEPT_ANSWER);
         self.book().put_off(id, why, Instant::now());
         self.rethink.notify_one();
     }
