@@ -29,6 +29,7 @@ pub mod orders;
 
 // Sinks.
 pub mod api;
+pub mod notify;
 pub mod store;
 
 // Assembly.

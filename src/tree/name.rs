@@ -2,7 +2,7 @@
 
 use std::{borrow::Borrow, fmt, sync::Arc};
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use thiserror::Error;
 
 /// The longest name of a probe, in bytes (also the longest file name on Linux).
@@ -98,6 +98,13 @@ impl Borrow<str> for ProbeName {
 impl Serialize for ProbeName {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for ProbeName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ProbeName, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        ProbeName::parse(&name).map_err(D::Error::custom)
     }
 }
 

@@ -1,0 +1,23 @@
+//! People are told: once, soon, and in a way that can be explained.
+//!
+//! Entries of the journal become [`policy::Fact`]s. The [`policy`] is pure: facts, its own state, the
+//! rules and the time go in; incidents, messages, and the reasons for each decision come out. The `desk`
+//! reads the journal from where it was, asks the policy and writes all that comes out in one transaction
+//! with the new place, so that a crash neither loses nor repeats. Workers (`delivery`), one for each
+//! channel, take messages from the outbox and hand them to a [`channel`].
+
+pub mod channel;
+pub mod decision;
+pub mod incident;
+pub mod message;
+pub mod policy;
+pub mod rules;
+pub mod subject;
+pub mod suppression;
+
+pub use decision::{Decision, Outcome, Reason, Step};
+pub use incident::{Event, Incident, Member, Moment, Told};
+pub use message::{Kind, Line, Message, Priority};
+pub use rules::Rules;
+pub use subject::Subject;
+pub use suppression::{Schedule, Scope, Suppression, Window};
