@@ -12,8 +12,9 @@ PROBES   := hardware_load_average hardware_memory hardware_disks check_uptime if
 
 # What the build, the examples and the measurements need of Debian.
 PACKAGES       := gcc libc6-dev make perl python3
-# What the tests need besides: a real browser, and Python's virtual environments for the check of the API.
-TEST_PACKAGES  := chromium python3-venv
+# What the tests need besides: a real browser, Python's virtual environments for the checks of API and
+# channels, and what is told something by real channels.
+TEST_PACKAGES  := chromium python3-venv openssl prometheus-alertmanager prosody
 BENCH_PACKAGES := wrk
 FLEET_PACKAGES := iproute2 chromium
 
@@ -50,8 +51,8 @@ frontend/node_modules/.package-lock.json: frontend/package-lock.json
 	@npm --prefix frontend ci --silent
 	@touch $@
 
-test: install-deps ## run all tests: test-rust test-ui test-api test-browser
-	@MAKE='$(MAKE)' scripts/run-tests rust ui api browser
+test: install-deps ## run all tests: test-rust test-ui test-api test-channels test-browser
+	@MAKE='$(MAKE)' scripts/run-tests rust ui api channels browser
 
 test-rust: install-deps frontend
 	@$(CARGO) test --lib --bins --tests 2>&1 | scripts/sum-tests
@@ -63,6 +64,11 @@ test-api: install-deps frontend
 	@scripts/install-packages $(TEST_PACKAGES)
 	@$(CARGO) build --bins
 	@scripts/check-api
+
+test-channels: install-deps frontend
+	@scripts/install-packages $(TEST_PACKAGES)
+	@$(CARGO) build --bins
+	@scripts/check-channels
 
 test-browser: install-deps frontend
 	@scripts/install-packages $(TEST_PACKAGES)
