@@ -19,7 +19,7 @@ pub mod rules;
 pub mod subject;
 pub mod suppression;
 pub mod title;
-mod witness;
+pub mod witness;
 mod world;
 
 pub use decision::{Decision, Outcome, Reason, Step};
