@@ -12,12 +12,14 @@ pub mod incident;
 pub mod message;
 pub mod policy;
 pub mod rules;
+pub mod schedule;
 pub mod subject;
 pub mod suppression;
 
 pub use decision::{Decision, Outcome, Reason, Step};
 pub use incident::{Event, Incident, Member, Moment, Told};
 pub use message::{Kind, Line, Message, Priority};
+pub use policy::{Effects, Policy};
 pub use rules::Rules;
 pub use subject::Subject;
-pub use suppression::{Schedule, Scope, Suppression, Window};
+pub use suppression::{Ack, Schedule, Scope, Silence, Suppression, Window};
