@@ -1,5 +1,24 @@
 //! The ways of telling people: one file each. To add one: a file, and a line in `KINDS`.
 
+pub mod address;
+pub mod alertmanager;
+pub mod client;
+pub mod discord;
+pub mod gotify;
+pub mod http;
+pub mod matrix;
+pub mod ntfy;
+pub mod opsgenie;
+pub mod pagerduty;
+pub mod pushover;
+pub mod slack;
+pub mod teams;
+pub mod telegram;
+pub mod twilio;
+pub mod webex;
+pub mod webhook;
+pub mod zulip;
+
 use std::{fmt, future::Future, pin::Pin, time::Duration};
 
 use jiff::Timestamp;

@@ -1,0 +1,23 @@
+//! The original's callback: a form with one field, `Notification`, that holds JSON.
+
+use super::{address::Address, client::Client};
+
+/// The keys of `Type = "http"`, and those of the original: `HttpEnabled`, `HttpUrl`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// `Url`: where it is posted to.
+    pub url: Address,
+}
+
+/// The channel.
+#[derive(Debug)]
+pub struct Http {
+    settings: Settings,
+    client: Client,
+}
+
+impl Http {
+    pub fn new(settings: Settings, client: Client) -> Http {
+        Http { settings, client }
+    }
+}
