@@ -1,12 +1,16 @@
 //! The ways of telling people: one file each. To add one: a file, and a line in `KINDS`.
 
 pub mod address;
+mod alert;
 pub mod alertmanager;
+mod answer;
 pub mod client;
 pub mod discord;
 pub mod gotify;
 pub mod http;
+mod look;
 pub mod matrix;
+mod memory;
 pub mod ntfy;
 pub mod opsgenie;
 pub mod pagerduty;
@@ -14,6 +18,9 @@ pub mod pushover;
 pub mod slack;
 pub mod teams;
 pub mod telegram;
+#[cfg(test)]
+mod tests;
+mod text;
 pub mod twilio;
 pub mod webex;
 pub mod webhook;
