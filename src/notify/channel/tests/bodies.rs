@@ -22,7 +22,7 @@ async fn sent(name: &str, deliveries: &[Delivery]) -> Vec<Request> {
     for delivery in deliveries {
         channel.send(delivery).await.unwrap();
     }
-    server.requests()
+    server.requests().into_iter().filter(|request| request.method != "GET").collect()
 }
 
 async fn json_of(name: &str, deliveries: &[Delivery]) -> Vec<Value> {
@@ -139,7 +139,13 @@ async fn an_incident_is_one_thread() {
         (&json!("m.thread"), &json!("$abc"))
     );
 
-    let topics = sent("zulip", &[delivery(), recovery()]).await;
+    let json = json_of("webex", &[delivery(), recovery()]).await;
+    assert_eq!((json[0].get("parentId"), &json[1]["parentId"]), (None, &json!("Y2lzY29")));
+
+    // Also when a later message is about another of its hosts.
+    let mut other = recovery();
+    other.message.subject = Subject::host("db2");
+    let topics = sent("zulip", &[delivery(), other]).await;
     let topics: Vec<_> = topics.iter().map(|request| request.field("topic")).collect();
     assert_eq!(topics, ["db1 / disk (12345678)", "db1 / disk (12345678)"]);
 }
@@ -205,6 +211,81 @@ async fn an_alert_ends_with_the_labels_it_began_with() {
         (&over[0]["labels"], &over[0]["endsAt"]),
         (&labels("critical"), &json!("2026-01-02T04:00:00Z"))
     );
+}
+
+#[tokio::test]
+async fn an_alert_keeps_the_labels_that_alertmanager_has() {
+    let asked = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
+    let asks = asked.clone();
+    let server = Server::start(move |request| {
+        if request.method == "GET" {
+            *asks.lock().unwrap() = request.target.clone();
+            let alert = |host, severity, at| {
+                json!({
+                    "labels": { "alertname": "disk", "host": host, "severity": severity },
+                    "startsAt": at, "endsAt": at, "fingerprint": "f", "receivers": [],
+                })
+            };
+            let alerts = json!([
+                alert("db3", "warning", "2026-01-02T03:00:00.000Z"),
+                alert("db1", "warning", "2026-01-02T02:00:00.000Z"),
+            ]);
+            return Reply::json(200, &alerts.to_string());
+        }
+        Reply::status(200)
+    })
+    .await;
+    let receiver = receivers::ALL.iter().find(|one| one.name == "alertmanager").unwrap();
+    let channel = (receiver.channel)(&server.url(""), client());
+    let told = async |delivery: Delivery| {
+        channel.send(&delivery).await.unwrap();
+        let alerts = server.requests().last().unwrap().json();
+        let short = |alert: &Value| {
+            let labels = &alert["labels"];
+            let over = alert.get("startsAt").is_none();
+            format!(
+                "{} {} {over}",
+                labels["host"].as_str().unwrap(),
+                labels["severity"].as_str().unwrap()
+            )
+        };
+        alerts.as_array().unwrap().iter().map(short).collect::<Vec<_>>()
+    };
+
+    // A message about another member, which is worse.
+    let mut joined = delivery();
+    (joined.message.kind, joined.message.subject) = (Kind::Joined, Subject::host("db2"));
+    assert_eq!(told(joined).await, ["db1 critical false", "db1 warning true", "db3 warning true"]);
+    let filter = "filter=incident%3D%2212345678-9abc-def0-1234-56789abcdef0%22";
+    assert_eq!(*asked.lock().unwrap(), format!("/am/api/v2/alerts?{filter}"));
+    assert_eq!(told(recovery()).await, ["db1 warning true", "db3 warning true"]);
+}
+
+#[tokio::test]
+async fn who_may_only_write_to_alertmanager_is_served_too() {
+    let server = Server::start(|request| match &*request.method {
+        "GET" => Reply::status(403),
+        _ => Reply::status(200),
+    })
+    .await;
+    let receiver = receivers::ALL.iter().find(|one| one.name == "alertmanager").unwrap();
+    (receiver.channel)(&server.url(""), client()).send(&recovery()).await.unwrap();
+    let alerts = server.requests()[1].json();
+    assert_eq!(alerts[0]["labels"]["severity"], "critical");
+}
+
+#[tokio::test]
+async fn a_thread_whose_first_message_was_deleted_begins_anew() {
+    let server = Server::start(|request| match request.json().get("parentId") {
+        Some(_) => Reply::json(404, r#"{"message":"Unable to get parent"}"#),
+        None => Reply::json(200, r#"{"id":"m1"}"#),
+    })
+    .await;
+    let webex = receivers::ALL.iter().find(|one| one.name == "webex").unwrap();
+    let channel = (webex.channel)(&server.url(""), client());
+    channel.send(&delivery()).await.unwrap();
+    channel.send(&recovery()).await.unwrap();
+    assert_eq!(server.requests().len(), 3);
 }
 
 #[tokio::test]
