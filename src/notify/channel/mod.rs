@@ -2,8 +2,10 @@
 //! `kinds.rs`.
 
 pub mod address;
+mod alert;
 pub mod alertmanager;
 pub mod apprise;
+mod answer;
 pub mod client;
 pub mod discord;
 pub mod email;
@@ -11,7 +13,9 @@ pub mod exec;
 pub mod gotify;
 pub mod http;
 mod kinds;
+mod look;
 pub mod matrix;
+mod memory;
 pub mod ntfy;
 pub mod opsgenie;
 pub mod pagerduty;
@@ -20,6 +24,9 @@ mod reading;
 pub mod slack;
 pub mod teams;
 pub mod telegram;
+#[cfg(test)]
+mod tests;
+mod text;
 pub mod twilio;
 pub mod webex;
 pub mod webhook;
