@@ -17,6 +17,7 @@ pub mod notifier;
 pub mod policy;
 pub mod rules;
 pub mod schedule;
+pub mod setup;
 pub mod subject;
 pub mod suppression;
 pub mod title;
