@@ -14,6 +14,7 @@ pub mod policy;
 pub mod rules;
 pub mod subject;
 pub mod suppression;
+pub mod template;
 
 pub use decision::{Decision, Outcome, Reason, Step};
 pub use incident::{Event, Incident, Member, Moment, Told};

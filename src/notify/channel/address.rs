@@ -29,7 +29,11 @@ impl Address {
 
     /// The host, and the port where it is not the usual one: all of it that may be shown.
     pub fn host(&self) -> String {
-        host(&self.0)
+        let host = self.0.host_str().unwrap_or_default();
+        match self.0.port() {
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_owned(),
+        }
     }
 
     /// Whether what is sent there cannot be read on the way.
@@ -41,6 +45,12 @@ impl Address {
         self.0.clone()
     }
 
+    /// The same with a parameter.
+    pub(super) fn with(mut self, name: &str, value: &str) -> Address {
+        self.0.query_pairs_mut().append_pair(name, value);
+        self
+    }
+
     /// The address of something below this one, whether or not this one ends in `/`. Segments are
     /// encoded: none of them can lead elsewhere.
     pub(super) fn below<'a>(&self, segments: impl IntoIterator<Item = &'a str>) -> Url {
@@ -50,14 +60,6 @@ impl Address {
             path.pop_if_empty().extend(segments);
         }
         url
-    }
-}
-
-pub(super) fn host(url: &Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    match url.port() {
-        Some(port) => format!("{host}:{port}"),
-        None => host.to_owned(),
     }
 }
 

@@ -2,14 +2,35 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{address::Address, client::Client};
-use crate::config::Secret;
+use futures_util::future::join_all;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{
+    Channel, Delivery, Failed, Receipt, Sending,
+    address::Address,
+    alert,
+    client::Client,
+    memory::soonest,
+    text::{self, Unit},
+};
+use crate::{
+    config::Secret,
+    notify::{Kind, Message},
+    status::Level,
+};
 
 /// How long an alert lasts there when nothing more is heard from here.
 pub const ENDS_AFTER: Duration = Duration::from_secs(24 * 3600);
 /// What can be asked for instead, in seconds: five minutes to 30 days.
 const MIN_ENDS_AFTER_S: u64 = 300;
 const MAX_ENDS_AFTER_S: u64 = 30 * 86_400;
+
+/// How long something lasts there that has no end.
+const NOTICE_LASTS: Duration = Duration::from_secs(3_600);
+/// What is sent of a title and a body, in bytes. Alertmanager has no limits of its own, its receivers do.
+const MAX_TITLE_BYTES: usize = 1_000;
+const MAX_BODY_BYTES: usize = 8_000;
 
 /// The keys of `Type = "alertmanager"`. With a token, login and password are not used.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,5 +84,168 @@ pub struct Alertmanager {
 impl Alertmanager {
     pub fn new(settings: Settings, client: Client) -> Alertmanager {
         Alertmanager { settings, client }
+    }
+
+    /// It has arrived when one of them has it: as with Prometheus, one that is away must not keep the
+    /// others waiting.
+    async fn deliver(&self, delivery: &Delivery) -> Result<Receipt, Failed> {
+        let alerts = self.alerts(delivery);
+        let each = self.settings.urls.iter().map(|url| self.post(delivery, url, &alerts));
+        let outcomes = join_all(each).await;
+        let several = outcomes.len() > 1;
+        let told = |url: &Address, text: &str| match several {
+            true => format!("{}: {text}", url.host()),
+            false => text.to_owned(),
+        };
+        let (mut any, mut words, mut retries) = (false, Vec::new(), Vec::new());
+        for (url, outcome) in self.settings.urls.iter().zip(outcomes) {
+            match outcome {
+                Ok(receipt) => {
+                    any = true;
+                    words.push(told(url, &receipt.0));
+                }
+                Err(failed) => {
+                    words.push(failed.why);
+                    retries.push(failed.retry);
+                }
+            }
+        }
+        let words = words.join("; ");
+        match any {
+            true => Ok(Receipt(words)),
+            false => Err(Failed { why: words, retry: soonest(retries) }),
+        }
+    }
+
+    async fn post(
+        &self,
+        delivery: &Delivery,
+        url: &Address,
+        alerts: &[Alert],
+    ) -> Result<Receipt, Failed> {
+        let Settings { token, login, password, .. } = &self.settings;
+        let call = self.client.post(url, &["api", "v2", "alerts"]).either(token, login, password);
+        Ok(call.json(&alerts).send(delivery).await?.receipt(None))
+    }
+
+    /// The alert as it is now. Its labels are its identity there, and one of them is how bad it is: when
+    /// that changed, the alert of before is ended.
+    fn alerts(&self, delivery: &Delivery) -> Vec<Alert> {
+        let message = &delivery.message;
+        let now = severity(message.status.level());
+        if message.incident.is_none() {
+            return vec![self.alert(delivery, now, delivery.now + NOTICE_LASTS)];
+        }
+        let is_over = alert::is_over(message);
+        let mut alerts = Vec::new();
+        if !is_over {
+            let ends = delivery.now.saturating_add(self.settings.ends_after);
+            alerts.push(self.alert(delivery, now, ends.unwrap_or(Timestamp::MAX)));
+        }
+        // What it was told last; when it is over, also the worst, in case a message between was lost.
+        let worst = is_over.then_some(message.worst);
+        let before = message.was.into_iter().chain(worst).map(|status| severity(status.level()));
+        let mut before: Vec<&str> = before.filter(|word| is_over || *word != now).collect();
+        before.sort_unstable();
+        before.dedup();
+        alerts.extend(before.into_iter().map(|was| self.ended(delivery, was)));
+        alerts
+    }
+
+    fn alert(&self, delivery: &Delivery, severity: &str, ends_at: Timestamp) -> Alert {
+        let message = &delivery.message;
+        let starts_at = Some(message.since.min(delivery.now));
+        let link = message.link.as_deref().and_then(text::link);
+        let mut annotations = BTreeMap::from([
+            ("summary", text::cut(&text::title(delivery), MAX_TITLE_BYTES, Unit::Bytes)),
+            ("description", text::cut(&text::body(delivery), MAX_BODY_BYTES, Unit::Bytes)),
+            ("status", format!("{} ({})", message.status.level().word(), message.status)),
+            ("members", format!("{} of {} bad", message.bad, message.total)),
+            ("key", message.key.clone()),
+        ]);
+        let runbook = message.runbook.as_deref().and_then(text::link);
+        annotations.extend(runbook.map(|link| ("runbook_url", link)));
+        annotations.extend(link.clone().map(|link| ("link", link)));
+        let labels = self.labels(message, severity);
+        Alert { labels, annotations, starts_at, ends_at, generator_url: link }
+    }
+
+    fn ended(&self, delivery: &Delivery, severity: &str) -> Alert {
+        let ends_at = delivery.message.at.min(delivery.now);
+        // Without a beginning it keeps the one it has.
+        Alert { starts_at: None, ..self.alert(delivery, severity, ends_at) }
+    }
+
+    fn labels(&self, message: &Message, severity: &str) -> BTreeMap<String, String> {
+        let subject = &message.subject;
+        let name = match (&subject.probe, message.kind) {
+            (_, Kind::Notice) => "WigoNotice",
+            (_, Kind::Test) => "WigoTest",
+            (_, Kind::Digest) => "WigoDigest",
+            (_, Kind::Summary) if message.incident.is_none() => "WigoSummary",
+            (Some(probe), _) => probe.as_str(),
+            (None, _) => "HostDown",
+        };
+        let mut labels = BTreeMap::from([
+            ("alertname".to_owned(), name.to_owned()),
+            ("host".to_owned(), subject.host.clone()),
+            ("severity".to_owned(), severity.to_owned()),
+        ]);
+        match message.incident {
+            Some(incident) => labels.insert("incident".to_owned(), incident.to_string()),
+            // What has no incident is never the same as another.
+            None => labels.insert("key".to_owned(), message.key.clone()),
+        };
+        let probe = subject.probe.as_ref().map(|probe| ("probe".to_owned(), probe.to_string()));
+        labels.extend(probe);
+        labels.insert("group".to_owned(), message.group.clone());
+        let own: Vec<String> = labels.keys().cloned().collect();
+        for (name, value) in message.labels.iter().chain(&self.settings.labels) {
+            let name = label_name(name);
+            // A label of the host cannot pretend to be one of ours.
+            let name = if own.contains(&name) { format!("label_{name}") } else { name };
+            labels.insert(name, value.clone());
+        }
+        // To Alertmanager, an empty label is none.
+        labels.retain(|name, value| !name.is_empty() && !value.is_empty());
+        labels
+    }
+}
+
+impl Channel for Alertmanager {
+    fn send<'a>(&'a self, delivery: &'a Delivery) -> Sending<'a> {
+        Box::pin(self.deliver(delivery))
+    }
+}
+
+/// One alert of `POST /api/v2/alerts`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Alert {
+    labels: BTreeMap<String, String>,
+    annotations: BTreeMap<&'static str, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    starts_at: Option<Timestamp>,
+    ends_at: Timestamp,
+    #[serde(rename = "generatorURL", skip_serializing_if = "Option::is_none")]
+    generator_url: Option<String>,
+}
+
+/// A name that Prometheus allows: letters, digits and `_`, not a digit first.
+fn label_name(name: &str) -> String {
+    let allowed = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+    let mut valid: String = name.chars().map(allowed).collect();
+    if valid.starts_with(|c: char| c.is_ascii_digit()) {
+        valid.insert(0, '_');
+    }
+    valid
+}
+
+/// The words that rules for routes use everywhere.
+fn severity(level: Level) -> &'static str {
+    match level {
+        Level::Ok | Level::Info => "info",
+        Level::Warn => "warning",
+        Level::Crit | Level::Error | Level::Down => "critical",
     }
 }

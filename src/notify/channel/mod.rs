@@ -2,7 +2,9 @@
 //! `kinds.rs`.
 
 pub mod address;
+mod alert;
 pub mod alertmanager;
+mod answer;
 pub mod apprise;
 pub mod client;
 pub mod discord;
@@ -11,15 +13,21 @@ pub mod exec;
 pub mod gotify;
 pub mod http;
 mod kinds;
+mod look;
 pub mod matrix;
+mod memory;
 pub mod ntfy;
 pub mod opsgenie;
 pub mod pagerduty;
+mod program;
 pub mod pushover;
 mod reading;
 pub mod slack;
 pub mod teams;
 pub mod telegram;
+#[cfg(test)]
+mod tests;
+mod text;
 pub mod twilio;
 pub mod webex;
 pub mod webhook;

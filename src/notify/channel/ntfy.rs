@@ -1,10 +1,22 @@
 //! ntfy: a topic of ntfy.sh, or of a server of one's own.
 
-use super::{address::Address, client::Client};
+use serde_json::json;
+
+use super::{
+    Channel, Delivery, Failed, Receipt, Sending,
+    address::Address,
+    client::Client,
+    look,
+    text::{self, Unit},
+};
 use crate::config::Secret;
 
 /// The public server.
 pub const SERVER_URL: &str = "https://ntfy.sh";
+
+/// ntfy's limit for a message is 4,096 bytes; what is longer becomes a file.
+const MAX_BODY_BYTES: usize = 4_000;
+const MAX_TITLE_BYTES: usize = 250;
 
 /// The keys of `Type = "ntfy"`. With a token, login and password are not used.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,5 +56,34 @@ pub struct Ntfy {
 impl Ntfy {
     pub fn new(settings: Settings, client: Client) -> Ntfy {
         Ntfy { settings, client }
+    }
+
+    async fn deliver(&self, delivery: &Delivery) -> Result<Receipt, Failed> {
+        let Settings { server_url, topic, token, login, password } = &self.settings;
+        let message = &delivery.message;
+        let title = format!("{} {}", look::symbol(message), text::title(delivery));
+        let mut body = json!({
+            "topic": topic.expose(),
+            "title": text::cut(&title, MAX_TITLE_BYTES, Unit::Bytes),
+            // What is longer would become a file.
+            "message": text::cut(&text::body_or_title(delivery), MAX_BODY_BYTES, Unit::Bytes),
+            "priority": look::urgency(message),
+        });
+        let link = message.link.as_deref().and_then(text::link);
+        if let Some(link) = link {
+            body["click"] = link.into();
+        }
+        if let Some(runbook) = message.runbook.as_deref().and_then(text::link) {
+            body["actions"] = json!([{ "action": "view", "label": "What to do", "url": runbook }]);
+        }
+        let call = self.client.post(server_url, &[]).hide(topic).either(token, login, password);
+        let answer = call.json(&body).send(delivery).await?;
+        Ok(answer.receipt(answer.json()["id"].as_str()))
+    }
+}
+
+impl Channel for Ntfy {
+    fn send<'a>(&'a self, delivery: &'a Delivery) -> Sending<'a> {
+        Box::pin(self.deliver(delivery))
     }
 }

@@ -1,10 +1,17 @@
 //! Webex: a bot that writes to a room.
 
-use super::{address::Address, client::Client};
+use serde_json::json;
+
+use super::{
+    Channel, Delivery, Failed, Receipt, Sending, address::Address, client::Client, look, text,
+};
 use crate::config::Secret;
 
 /// Where Webex takes messages.
 pub const ENDPOINT_URL: &str = "https://webexapis.com/v1/messages";
+
+/// Webex's limit, in bytes.
+const MAX_TEXT_BYTES: usize = 7_439;
 
 /// The keys of `Type = "webex"`.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,5 +44,21 @@ pub struct Webex {
 impl Webex {
     pub fn new(settings: Settings, client: Client) -> Webex {
         Webex { settings, client }
+    }
+
+    async fn deliver(&self, delivery: &Delivery) -> Result<Receipt, Failed> {
+        let Settings { endpoint_url, token, room_id } = &self.settings;
+        // `text` is shown as it is; only `markdown` would not be.
+        let text = format!("{} {}", look::symbol(&delivery.message), text::whole(delivery));
+        let text = text::cut(&text, MAX_TEXT_BYTES, text::Unit::Bytes);
+        let call = self.client.post(endpoint_url, &[]).bearer(token);
+        let answer = call.json(&json!({ "roomId": room_id, "text": text })).send(delivery).await?;
+        Ok(answer.receipt(answer.json()["id"].as_str()))
+    }
+}
+
+impl Channel for Webex {
+    fn send<'a>(&'a self, delivery: &'a Delivery) -> Sending<'a> {
+        Box::pin(self.deliver(delivery))
     }
 }
