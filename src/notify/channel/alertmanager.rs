@@ -4,20 +4,20 @@ use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
-    Channel, Delivery, Failed, Receipt, Sending,
+    Channel, Delivery, Failed, Receipt, Retry, Sending,
     address::Address,
     alert,
-    client::Client,
+    client::{Call, Client},
     memory::soonest,
     text::{self, Unit},
 };
 use crate::{
     config::Secret,
     notify::{Kind, Message},
-    status::Level,
+    status::{Level, Status},
 };
 
 /// How long an alert lasts there when nothing more is heard from here.
@@ -26,6 +26,8 @@ pub const ENDS_AFTER: Duration = Duration::from_secs(24 * 3600);
 const MIN_ENDS_AFTER_S: u64 = 300;
 const MAX_ENDS_AFTER_S: u64 = 30 * 86_400;
 
+/// Where alerts are, below the address of an Alertmanager.
+const ALERTS: [&str; 3] = ["api", "v2", "alerts"];
 /// How long something lasts there that has no end.
 const NOTICE_LASTS: Duration = Duration::from_secs(3_600);
 /// What is sent of a title and a body, in bytes. Alertmanager has no limits of its own, its receivers do.
@@ -89,20 +91,15 @@ impl Alertmanager {
     /// It has arrived when one of them has it: as with Prometheus, one that is away must not keep the
     /// others waiting.
     async fn deliver(&self, delivery: &Delivery) -> Result<Receipt, Failed> {
-        let alerts = self.alerts(delivery);
-        let each = self.settings.urls.iter().map(|url| self.post(delivery, url, &alerts));
-        let outcomes = join_all(each).await;
-        let several = outcomes.len() > 1;
-        let told = |url: &Address, text: &str| match several {
-            true => format!("{}: {text}", url.host()),
-            false => text.to_owned(),
-        };
+        let urls = &self.settings.urls;
+        let outcomes = join_all(urls.iter().map(|url| self.tell(delivery, url))).await;
         let (mut any, mut words, mut retries) = (false, Vec::new(), Vec::new());
-        for (url, outcome) in self.settings.urls.iter().zip(outcomes) {
+        for (url, outcome) in urls.iter().zip(outcomes) {
             match outcome {
+                Ok(receipt) if urls.len() == 1 => return Ok(receipt),
                 Ok(receipt) => {
                     any = true;
-                    words.push(told(url, &receipt.0));
+                    words.push(format!("{}: {}", url.host(), receipt.0));
                 }
                 Err(failed) => {
                     words.push(failed.why);
@@ -117,66 +114,71 @@ impl Alertmanager {
         }
     }
 
-    async fn post(
-        &self,
-        delivery: &Delivery,
-        url: &Address,
-        alerts: &[Alert],
-    ) -> Result<Receipt, Failed> {
-        let Settings { token, login, password, .. } = &self.settings;
-        let call = self.client.post(url, &["api", "v2", "alerts"]).either(token, login, password);
-        Ok(call.json(&alerts).send(delivery).await?.receipt(None))
+    async fn tell(&self, delivery: &Delivery, url: &Address) -> Result<Receipt, Failed> {
+        let known = self.known(delivery, url).await?;
+        let alerts = self.alerts(delivery, known);
+        let call = self.login(self.client.post(url, &ALERTS)).json(&alerts);
+        Ok(call.send(delivery).await?.receipt(None))
     }
 
-    /// The alert as it is now. Its labels are its identity there, and one of them is how bad it is: when
-    /// that changed, the alert of before is ended.
-    fn alerts(&self, delivery: &Delivery) -> Vec<Alert> {
+    /// What it has of the incident, the oldest first. Asked of it and not remembered: so it is right also
+    /// after a restart, after a message that was lost, and when another master told it.
+    async fn known(&self, delivery: &Delivery, url: &Address) -> Result<Vec<Labels>, Failed> {
+        let Some(incident) = delivery.message.incident else { return Ok(Vec::new()) };
+        let filter = url.clone().with("filter", &format!("incident=\"{incident}\""));
+        let answer = self.login(self.client.get(&filter, &ALERTS)).send(delivery).await;
+        let answer = match answer {
+            Ok(answer) => answer,
+            // Somebody lets us write there and not read.
+            Err(Failed { retry: Retry::Never, .. }) => return Ok(Vec::new()),
+            Err(failed) => return Err(failed),
+        };
+        let mut known: Vec<Known> = serde_json::from_value(answer.json()).unwrap_or_default();
+        known.sort_by_key(|alert| alert.starts_at);
+        Ok(known.into_iter().map(|alert| alert.labels).collect())
+    }
+
+    fn login(&self, call: Call) -> Call {
+        let Settings { token, login, password, .. } = &self.settings;
+        call.either(token, login, password)
+    }
+
+    /// The alert as it is now. Its labels are its identity there: it keeps those it has, though messages of
+    /// an incident may be about other members of it. But one label is how bad it is; when that changes, it
+    /// is another alert, and the one before ends.
+    fn alerts(&self, delivery: &Delivery, known: Vec<Labels>) -> Vec<Alert> {
         let message = &delivery.message;
-        let now = severity(message.status.level());
+        let severity = severity_of(message.status);
+        let own = self.labels(message, severity);
         if message.incident.is_none() {
-            return vec![self.alert(delivery, now, delivery.now + NOTICE_LASTS)];
+            return vec![alert(delivery, own, delivery.now + NOTICE_LASTS)];
         }
+        let named = |severity: &str| {
+            let mut labels = own.clone();
+            labels.insert("severity".into(), severity.into());
+            labels
+        };
         let is_over = alert::is_over(message);
+        let mut before = known;
+        let mut now = before.first().unwrap_or(&own).clone();
+        now.insert("severity".into(), severity.into());
+        if before.is_empty() {
+            // It forgot, or does not say: what it was told last, and the worst it was told.
+            let worst = is_over.then_some(message.worst);
+            before = message.was.into_iter().chain(worst).map(severity_of).map(named).collect();
+            before.dedup();
+        }
+        before.retain(|labels| is_over || *labels != now);
         let mut alerts = Vec::new();
         if !is_over {
             let ends = delivery.now.saturating_add(self.settings.ends_after);
-            alerts.push(self.alert(delivery, now, ends.unwrap_or(Timestamp::MAX)));
+            alerts.push(alert(delivery, now, ends.unwrap_or(Timestamp::MAX)));
         }
-        // What it was told last; when it is over, also the worst, in case a message between was lost.
-        let worst = is_over.then_some(message.worst);
-        let before = message.was.into_iter().chain(worst).map(|status| severity(status.level()));
-        let mut before: Vec<&str> = before.filter(|word| is_over || *word != now).collect();
-        before.sort_unstable();
-        before.dedup();
-        alerts.extend(before.into_iter().map(|was| self.ended(delivery, was)));
+        alerts.extend(before.into_iter().map(|labels| ended(delivery, labels)));
         alerts
     }
 
-    fn alert(&self, delivery: &Delivery, severity: &str, ends_at: Timestamp) -> Alert {
-        let message = &delivery.message;
-        let starts_at = Some(message.since.min(delivery.now));
-        let link = message.link.as_deref().and_then(text::link);
-        let mut annotations = BTreeMap::from([
-            ("summary", text::cut(&text::title(delivery), MAX_TITLE_BYTES, Unit::Bytes)),
-            ("description", text::cut(&text::body(delivery), MAX_BODY_BYTES, Unit::Bytes)),
-            ("status", format!("{} ({})", message.status.level().word(), message.status)),
-            ("members", format!("{} of {} bad", message.bad, message.total)),
-            ("key", message.key.clone()),
-        ]);
-        let runbook = message.runbook.as_deref().and_then(text::link);
-        annotations.extend(runbook.map(|link| ("runbook_url", link)));
-        annotations.extend(link.clone().map(|link| ("link", link)));
-        let labels = self.labels(message, severity);
-        Alert { labels, annotations, starts_at, ends_at, generator_url: link }
-    }
-
-    fn ended(&self, delivery: &Delivery, severity: &str) -> Alert {
-        let ends_at = delivery.message.at.min(delivery.now);
-        // Without a beginning it keeps the one it has.
-        Alert { starts_at: None, ..self.alert(delivery, severity, ends_at) }
-    }
-
-    fn labels(&self, message: &Message, severity: &str) -> BTreeMap<String, String> {
+    fn labels(&self, message: &Message, severity: &str) -> Labels {
         let subject = &message.subject;
         let name = match (&subject.probe, message.kind) {
             (_, Kind::Notice) => "WigoNotice",
@@ -218,11 +220,44 @@ impl Channel for Alertmanager {
     }
 }
 
+fn alert(delivery: &Delivery, labels: Labels, ends_at: Timestamp) -> Alert {
+    let message = &delivery.message;
+    let link = message.link.as_deref().and_then(text::link);
+    let mut annotations = BTreeMap::from([
+        ("summary", text::cut(&text::title(delivery), MAX_TITLE_BYTES, Unit::Bytes)),
+        ("description", text::cut(&text::body(delivery), MAX_BODY_BYTES, Unit::Bytes)),
+        ("status", format!("{} ({})", message.status.level().word(), message.status)),
+        ("members", format!("{} of {} bad", message.bad, message.total)),
+        ("key", message.key.clone()),
+    ]);
+    let runbook = message.runbook.as_deref().and_then(text::link);
+    annotations.extend(runbook.map(|link| ("runbook_url", link)));
+    annotations.extend(link.clone().map(|link| ("link", link)));
+    let starts_at = Some(message.since.min(delivery.now));
+    Alert { labels, annotations, starts_at, ends_at, generator_url: link }
+}
+
+fn ended(delivery: &Delivery, labels: Labels) -> Alert {
+    let ends_at = delivery.message.at.min(delivery.now);
+    // Without a beginning it keeps the one it has.
+    Alert { starts_at: None, ..alert(delivery, labels, ends_at) }
+}
+
+type Labels = BTreeMap<String, String>;
+
+/// One alert of `GET /api/v2/alerts`.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Known {
+    labels: Labels,
+    starts_at: Timestamp,
+}
+
 /// One alert of `POST /api/v2/alerts`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Alert {
-    labels: BTreeMap<String, String>,
+    labels: Labels,
     annotations: BTreeMap<&'static str, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     starts_at: Option<Timestamp>,
@@ -242,8 +277,8 @@ fn label_name(name: &str) -> String {
 }
 
 /// The words that rules for routes use everywhere.
-fn severity(level: Level) -> &'static str {
-    match level {
+fn severity_of(status: Status) -> &'static str {
+    match status.level() {
         Level::Ok | Level::Info => "info",
         Level::Warn => "warning",
         Level::Crit | Level::Error | Level::Down => "critical",

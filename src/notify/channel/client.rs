@@ -28,6 +28,8 @@ pub const DEADLINE: Duration = Duration::from_secs(10);
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
 /// How long a connection that is not used is kept.
 const KEPT_IDLE: Duration = Duration::from_secs(90);
+/// How many causes of an error are told, the innermost.
+const TOLD_CAUSES: usize = 2;
 /// Parts of an address that are at least so long, in bytes, are taken for secrets.
 const MIN_SECRET: usize = 6;
 
@@ -68,6 +70,8 @@ impl Client {
             .user_agent(concat!("Wigo/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             .timeout(deadline)
+            // Some receivers know headers by their capitals.
+            .http1_title_case_headers()
             .pool_idle_timeout(KEPT_IDLE);
         if let Some(path) = ca_file {
             let pem =
@@ -84,6 +88,10 @@ impl Client {
     /// A request to an address, or to what is below it.
     pub(super) fn post(&self, to: &Address, below: &[&str]) -> Call {
         self.call(Method::POST, to, below)
+    }
+
+    pub(super) fn get(&self, to: &Address, below: &[&str]) -> Call {
+        self.call(Method::GET, to, below)
     }
 
     pub(super) fn put(&self, to: &Address, below: &[&str]) -> Call {
@@ -225,8 +233,9 @@ fn unsent(error: reqwest::Error, host: &str, deadline: Duration, hidden: &Hidden
         causes.push(cause.to_string());
         next = cause.source();
     }
-    // Some say what their cause says.
+    // The outer ones say no more than that it failed; some repeat what their cause says.
     causes.dedup();
+    let causes = causes.split_off(causes.len().saturating_sub(TOLD_CAUSES));
     let causes = hidden.without(&causes.join(": "));
     let (what, retry) = if error.is_builder() {
         (

@@ -5,8 +5,17 @@ use serde::Serialize;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{Channel, Delivery, Failed, Receipt, Sending, address::Address, client::Client, text};
+use super::{
+    Channel, Delivery, Failed, Receipt, Sending,
+    address::Address,
+    client::Client,
+    text::{self, Unit},
+};
 use crate::{json::Json, notify::Kind, status::Status};
+
+/// What is sent of a message and its summary, in bytes.
+const MAX_MESSAGE_BYTES: usize = 2_000;
+const MAX_BODY_BYTES: usize = 16 * 1024;
 
 /// The keys of `Type = "http"`, and those of the original: `HttpEnabled`, `HttpUrl`.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,7 +101,7 @@ impl<'a> Payload<'a> {
             None if now == Status::OK => format!("Host {host} UP"),
             None => text::title(delivery),
         };
-        let body = text::body(delivery);
+        let body = text::cut(&text::body(delivery), MAX_BODY_BYTES, Unit::Bytes);
         let has_end = !matches!(message.kind, Kind::Notice | Kind::Test | Kind::Digest);
         let probe = message.subject.probe.as_ref().filter(|_| has_end);
         let summary = match probe {
@@ -105,13 +114,18 @@ impl<'a> Payload<'a> {
         Payload {
             r#type: if probe.is_some() { "Probe" } else { "" },
             hostname: host,
-            message: said,
+            message: text::cut(&text::one_line(&said), MAX_MESSAGE_BYTES, Unit::Bytes),
             date: date(message.at, zone),
             summary,
             probe: probe.map(|probe| Change {
                 old_probe: result(probe.as_str(), was, ""),
-                new_probe: (message.result.as_deref().and_then(Json::parse))
-                    .unwrap_or_else(|| result(probe.as_str(), now, &message.output)),
+                new_probe: (message.result.as_deref().and_then(Json::parse)).unwrap_or_else(|| {
+                    result(
+                        probe.as_str(),
+                        now,
+                        &text::cut(&message.output, MAX_BODY_BYTES, Unit::Bytes),
+                    )
+                }),
                 host_probes_in_error: (!in_error.is_empty()).then_some(in_error),
             }),
             key: &message.key,

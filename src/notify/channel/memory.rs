@@ -196,4 +196,9 @@ impl Threads {
         }
         known.push_back((thread.to_owned(), root.to_owned()));
     }
+
+    /// The first message of a thread is not there any more.
+    pub(super) fn forget(&self, thread: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|(name, _)| name != thread);
+    }
 }

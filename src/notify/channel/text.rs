@@ -95,17 +95,20 @@ pub(super) fn whole(delivery: &Delivery) -> String {
     format!("{}\n{}", title(delivery), body(delivery)).trim_end().to_owned()
 }
 
-/// The same words, but nobody is called by them: a space without width behind each `@` that begins a word.
+/// The same words, but nobody is called by them: a space without width behind each `@`. Addresses of mail
+/// stay whole.
 pub(super) fn without_mentions(text: &str) -> String {
     let mut quiet = String::with_capacity(text.len());
-    let mut before = ' ';
-    for c in text.chars() {
-        quiet.push(c);
-        // Addresses of mail stay whole.
-        if c == '@' && !before.is_alphanumeric() {
+    let mut parts = text.split('@').peekable();
+    while let Some(part) = parts.next() {
+        quiet.push_str(part);
+        let Some(next) = parts.peek() else { break };
+        quiet.push('@');
+        let domain = next.split(|c: char| !c.is_alphanumeric() && c != '.' && c != '-').next();
+        let is_domain = domain.is_some_and(|name| name.trim_matches('.').contains('.'));
+        if !(is_domain && part.ends_with(char::is_alphanumeric)) {
             quiet.push('\u{200b}');
         }
-        before = c;
     }
     quiet
 }
@@ -178,6 +181,7 @@ mod tests {
     fn nobody_is_called_and_mail_addresses_stay() {
         assert_eq!(without_mentions("@all a@b.c (@x"), "@\u{200b}all a@b.c (@\u{200b}x");
         assert_eq!(without_mentions("@@here"), "@\u{200b}@\u{200b}here");
+        assert_eq!(without_mentions("x@here. y@all"), "x@\u{200b}here. y@\u{200b}all");
     }
 
     #[test]

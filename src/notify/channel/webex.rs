@@ -1,9 +1,10 @@
-//! Webex: a bot that writes to a room.
+//! Webex: a bot that writes to a room; what follows answers the first message of an incident.
 
 use serde_json::json;
 
 use super::{
-    Channel, Delivery, Failed, Receipt, Sending, address::Address, client::Client, look, text,
+    Channel, Delivery, Failed, Receipt, Retry, Sending, address::Address, answer::Answer,
+    client::Client, look, memory::Threads, text,
 };
 use crate::config::Secret;
 
@@ -39,21 +40,42 @@ impl super::kinds::Configured for Settings {
 pub struct Webex {
     settings: Settings,
     client: Client,
+    threads: Threads,
 }
 
 impl Webex {
     pub fn new(settings: Settings, client: Client) -> Webex {
-        Webex { settings, client }
+        Webex { settings, client, threads: Threads::default() }
     }
 
     async fn deliver(&self, delivery: &Delivery) -> Result<Receipt, Failed> {
+        let thread = &delivery.message.thread;
+        let parent = self.threads.root(thread);
+        let answer = match self.post(delivery, parent.as_deref()).await {
+            // Somebody may have deleted the first one.
+            Err(Failed { retry: Retry::Never, .. }) if parent.is_some() => {
+                self.threads.forget(thread);
+                self.post(delivery, None).await?
+            }
+            answer => answer?,
+        };
+        let answered = answer.json();
+        if let Some(id) = answered["id"].as_str() {
+            self.threads.begin(thread, id);
+        }
+        Ok(answer.receipt(answered["id"].as_str()))
+    }
+
+    async fn post(&self, delivery: &Delivery, parent: Option<&str>) -> Result<Answer, Failed> {
         let Settings { endpoint_url, token, room_id } = &self.settings;
         // `text` is shown as it is; only `markdown` would not be.
         let text = format!("{} {}", look::symbol(&delivery.message), text::whole(delivery));
         let text = text::cut(&text, MAX_TEXT_BYTES, text::Unit::Bytes);
-        let call = self.client.post(endpoint_url, &[]).bearer(token);
-        let answer = call.json(&json!({ "roomId": room_id, "text": text })).send(delivery).await?;
-        Ok(answer.receipt(answer.json()["id"].as_str()))
+        let mut message = json!({ "roomId": room_id, "text": text });
+        if let Some(parent) = parent {
+            message["parentId"] = parent.into();
+        }
+        self.client.post(endpoint_url, &[]).bearer(token).json(&message).send(delivery).await
     }
 }
 

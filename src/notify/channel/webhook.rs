@@ -13,6 +13,9 @@ use crate::{
 /// The header with the signature of the body.
 pub const SIGNATURE: &str = "x-wigo-signature";
 
+/// What is sent of each text, in bytes.
+const MAX_TEXT_BYTES: usize = 16 * 1024;
+
 /// The keys of `Type = "webhook"`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -102,8 +105,8 @@ fn event(delivery: &Delivery) -> serde_json::Value {
         "priority": message.priority,
         "incident": message.incident,
         "thread": message.thread,
-        "title": text::title(delivery),
-        "text": text::body(delivery),
+        "title": cut(&text::title(delivery)),
+        "text": cut(&text::body(delivery)),
         "host": message.subject.host,
         "probe": message.subject.probe,
         "group": message.group,
@@ -114,7 +117,7 @@ fn event(delivery: &Delivery) -> serde_json::Value {
         "worst": message.worst,
         "at": message.at,
         "since": message.since,
-        "output": message.output,
+        "output": cut(&message.output),
         "others": lines,
         "total": message.total,
         "bad": message.bad,
@@ -132,7 +135,7 @@ fn line(line: &Line) -> serde_json::Value {
     json!({
         "host": line.subject.host, "probe": line.subject.probe,
         "level": line.status.level().word(), "number": line.status,
-        "since": line.since, "output": line.output,
+        "since": line.since, "output": cut(&line.output),
     })
 }
 
@@ -157,4 +160,8 @@ fn health(status: Status) -> &'static str {
         Level::Warn => "sick",
         Level::Crit | Level::Error | Level::Down => "dead",
     }
+}
+
+fn cut(text: &str) -> String {
+    text::cut(text, MAX_TEXT_BYTES, text::Unit::Bytes)
 }

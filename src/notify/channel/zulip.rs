@@ -5,6 +5,7 @@ use super::{
     address::Address,
     client::Client,
     look,
+    memory::Threads,
     text::{self, Unit},
 };
 use crate::{config::Secret, notify::Message};
@@ -47,27 +48,31 @@ impl super::kinds::Configured for Settings {
 pub struct Zulip {
     settings: Settings,
     client: Client,
+    topics: Threads,
 }
 
 impl Zulip {
     pub fn new(settings: Settings, client: Client) -> Zulip {
-        Zulip { settings, client }
+        Zulip { settings, client, topics: Threads::default() }
     }
 
     async fn deliver(&self, delivery: &Delivery) -> Result<Receipt, Failed> {
         let Settings { api_url, bot_email, bot_api_key, channel, .. } = &self.settings;
+        let thread = &delivery.message.thread;
+        let topic = self.topics.root(thread).unwrap_or_else(|| self.topic(&delivery.message));
         let call = self.client.post(api_url, &["messages"]).basic(bot_email, bot_api_key).form(&[
             ("type", "stream"),
             ("to", channel),
-            ("topic", &self.topic(&delivery.message)),
+            ("topic", &topic),
             ("content", &content(delivery)),
         ]);
         let answer = call.send(delivery).await?;
+        self.topics.begin(thread, &topic);
         let name = answer.json()["id"].as_u64().map(|id| format!("message {id}"));
         Ok(answer.receipt(name.as_deref()))
     }
 
-    /// The same for all messages of an incident: what it is about, and the beginning of its id.
+    /// For the first message of an incident: what it is about, and the beginning of its id.
     fn topic(&self, message: &Message) -> String {
         let cut = |text: &str, limit| text::cut(&text::one_line(text), limit, Unit::Chars);
         match message.incident {
