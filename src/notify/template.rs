@@ -187,7 +187,7 @@ impl Templates {
         environment.add_filter("clock", move |second: i64| clock(second, &zone));
         environment.add_filter("ago", move |second: i64| words(now.as_second() - second));
         let mut output = Bounded { bytes: Vec::new(), limit };
-        environment.get_template(name)?.render_to_write(values, &mut output)?;
+        environment.get_template(name)?.render_captured_to(values, &mut output)?;
         // Cut between characters, should the limit have been within one.
         Ok(String::from_utf8_lossy(&output.bytes).trim_end_matches('\u{fffd}').to_owned())
     }
