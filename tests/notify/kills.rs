@@ -76,13 +76,13 @@ fn each_message_arrives_under_one_key_however_often_the_agent_is_killed() {
          GroupWindow = 0",
     );
     home.add(&receiver.channel("sink", ""));
-    home.probe(1, "restless", RESTLESS);
+    home.probe(2, "restless", RESTLESS);
     let mut agent = home.start();
     for _ in 0..ROUNDS {
         thread::sleep(Duration::from_millis(dice.below(LONGEST_LIFE_MS)));
         agent = agent.kill().start();
     }
-    agent.home.probe(1, "restless", AT_REST);
+    agent.home.probe(2, "restless", AT_REST);
     for service in 0..10 {
         agent.wait_status(&format!("restless/service{service}"), 100);
     }

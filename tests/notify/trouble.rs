@@ -14,7 +14,7 @@ fn home(channels: &[String]) -> Home {
     let mut home = Home::new();
     home.add(TOLD);
     channels.iter().for_each(|channel| home.add(channel));
-    home.puppet(1, "load", 100);
+    home.puppet(2, "load", 100);
     home
 }
 
@@ -48,8 +48,8 @@ fn channels_in_trouble_delay_no_other() {
     );
     channels.push(good.channel("good", ""));
     let agent = start(home(&channels));
-    rounds(&agent, 3);
-    good.wait_taken(6);
+    rounds(&agent, 2);
+    good.wait_taken(4);
     for receiver in &bad {
         wait_until("it was tried", || !receiver.arrivals().is_empty());
         assert_eq!(receiver.taken().len(), 0);
@@ -114,7 +114,7 @@ fn mail_is_sent_when_the_callback_fails_and_not_otherwise() {
         callback.url(),
         mail.address,
     ));
-    home.puppet(1, "load", 100);
+    home.puppet(2, "load", 100);
     let agent = start(home);
     rounds(&agent, 1);
     callback.wait_taken(2);
