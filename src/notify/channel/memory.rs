@@ -44,6 +44,10 @@ impl Recipients {
         F: Fn(usize) -> Sent,
         Sent: Future<Output = Result<Receipt, Failed>>,
     {
+        if names.is_empty() {
+            let why = "this channel has no recipients: add one to its section".to_owned();
+            return Err(Failed { why, retry: Retry::Never });
+        }
         let open: Vec<usize> = {
             let mut known = self.lock();
             let standing = standing(&mut known, key);
