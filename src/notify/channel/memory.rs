@@ -44,10 +44,6 @@ impl Recipients {
         F: Fn(usize) -> Sent,
         Sent: Future<Output = Result<Receipt, Failed>>,
     {
-        if names.is_empty() {
-            let why = "this channel has no recipients: add one to its section".to_owned();
-            return Err(Failed { why, retry: Retry::Never });
-        }
         let open: Vec<usize> = {
             let mut known = self.lock();
             let standing = standing(&mut known, key);
@@ -86,6 +82,10 @@ impl Recipients {
         receipts: Vec<String>,
         failures: &BTreeMap<usize, Failed>,
     ) -> Result<Receipt, Failed> {
+        if names.is_empty() {
+            let why = "this channel has no recipients: add one to its section".to_owned();
+            return Err(Failed { why, retry: Retry::Never });
+        }
         let mut known = self.lock();
         let entry = standing(&mut known, key);
         let count = (entry.took.len(), names.len());
