@@ -117,6 +117,10 @@ impl Recipients {
         receipts: Vec<String>,
         failures: &BTreeMap<usize, Failed>,
     ) -> Result<Receipt, Failed> {
+        if names.is_empty() {
+            let why = "this channel has no recipients: add one to its section".to_owned();
+            return Err(Failed { why, retry: Retry::Never });
+        }
         let mut known = self.lock();
         let entry = standing(&mut known, key);
         let count = (entry.took.len(), names.len());

@@ -67,7 +67,7 @@ pub(super) fn delivery() -> Delivery {
 /// Everything in it that comes from outside is meant to break something.
 pub(super) fn hostile() -> Delivery {
     let evil = "a\nb\r\n\u{1b}[31m\u{202e}@everyone @here <!channel> <@U1> <b>&amp;*x* _y_ `z` ~q~ |s| \
-                [c](https://evil.example) @**all** \\ \" ' ``` 🔥é $(id) {{x}} \0";
+                [c](https://evil.example) @**all** \\ \" '\n```\n`` 🔥é $(id) {{x}} \0";
     let Delivery { mut message, now, .. } = delivery();
     let long: String = evil.repeat(1_000);
     assert!(long.len() > 100_000);
