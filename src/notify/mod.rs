@@ -8,16 +8,30 @@
 
 pub mod channel;
 pub mod decision;
+pub mod delivery;
+pub mod desk;
+mod fact;
 pub mod incident;
 pub mod message;
+pub mod notifier;
 pub mod policy;
 pub mod rules;
+pub mod schedule;
+pub mod setup;
 pub mod subject;
 pub mod suppression;
+pub mod template;
+pub mod title;
+pub mod witness;
+mod world;
 
 pub use decision::{Decision, Outcome, Reason, Step};
+pub use desk::Desk;
 pub use incident::{Event, Incident, Member, Moment, Told};
 pub use message::{Kind, Line, Message, Priority};
+pub use notifier::{Change, ChannelHealth, Health, IncidentNews, Notifier, NotifyError};
+pub use policy::{Effects, Policy};
 pub use rules::Rules;
 pub use subject::Subject;
-pub use suppression::{Schedule, Scope, Suppression, Window};
+pub use suppression::{Ack, Schedule, Scope, Silence, Suppression, Window};
+pub use witness::Witnesses;

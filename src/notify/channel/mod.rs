@@ -1,10 +1,45 @@
-//! The ways of telling people: one file each. To add one: a file, and a line in `KINDS`.
+//! The ways of telling people: one file each. To add one: a file, its `pub mod` here, and a line in
+//! `kinds.rs`.
+
+pub mod address;
+mod alert;
+pub mod alertmanager;
+mod answer;
+pub mod apprise;
+pub mod client;
+pub mod discord;
+pub mod email;
+pub mod exec;
+pub mod gotify;
+pub mod http;
+mod kinds;
+mod look;
+pub mod matrix;
+mod memory;
+pub mod ntfy;
+pub mod opsgenie;
+pub mod pagerduty;
+mod program;
+pub mod pushover;
+mod reading;
+pub mod slack;
+pub mod teams;
+pub mod telegram;
+#[cfg(test)]
+mod tests;
+mod text;
+pub mod twilio;
+pub mod webex;
+pub mod webhook;
+pub mod xmpp;
+pub mod zulip;
 
 use std::{fmt, future::Future, pin::Pin, time::Duration};
 
 use jiff::Timestamp;
 
 use super::Message;
+pub use kinds::{Clients, KINDS, Kind, Settings};
 
 /// One way of telling people.
 pub trait Channel: Send + Sync + 'static {

@@ -11,6 +11,30 @@ use uuid::Uuid;
 use super::{Decision, Message, Moment, Subject, Window};
 use crate::status::Status;
 
+mod behind;
+mod chain;
+mod commands;
+mod confirm;
+mod cover;
+mod ending;
+mod engine;
+mod facts;
+mod flapping;
+mod identify;
+mod incidents;
+mod judge;
+mod matching;
+mod pieces;
+mod quiet;
+mod state;
+mod tell;
+mod text;
+mod timers;
+mod track;
+
+pub use engine::{Policy, Standing};
+pub use identify::identify;
+
 /// Something that happened, from the journal.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fact {
@@ -147,7 +171,7 @@ pub enum Answer {
 /// gone.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Changed {
-    /// `subject`, `incident`, `suppression`, `window`, `channel`, `global`.
+    /// `subject`, `host`, `incident`, `suppression`, `window`, `channel`, `global`.
     pub kind: &'static str,
     pub key: String,
     pub value: Option<String>,
@@ -159,3 +183,6 @@ pub struct Stored {
     /// By kind and key.
     pub pieces: Vec<(String, String, String)>,
 }
+
+#[cfg(test)]
+mod tests;
