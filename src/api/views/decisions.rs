@@ -1,0 +1,2 @@
+//! Messages and the decisions that led to them, as they are told.
+
