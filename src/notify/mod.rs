@@ -8,16 +8,21 @@
 
 pub mod channel;
 pub mod decision;
+mod desk;
+mod fact;
 pub mod incident;
 pub mod message;
+pub mod notifier;
 pub mod policy;
 pub mod rules;
 pub mod subject;
 pub mod suppression;
+mod world;
 
 pub use decision::{Decision, Outcome, Reason, Step};
 pub use incident::{Event, Incident, Member, Moment, Told};
 pub use message::{Kind, Line, Message, Priority};
+pub use notifier::{Change, ChannelHealth, Health, IncidentNews, Notifier, NotifyError};
 pub use rules::Rules;
 pub use subject::Subject;
 pub use suppression::{Schedule, Scope, Suppression, Window};

@@ -284,7 +284,8 @@ pub(super) fn highest_id(connection: &Connection) -> rusqlite::Result<Option<u64
     Ok(noted.and_then(|noted| u64::try_from(noted.max(kept.unwrap_or(0))).ok()))
 }
 
-fn meta(connection: &Connection, key: &str) -> rusqlite::Result<Option<i64>> {
+/// A number that outlives the process.
+pub(super) fn meta(connection: &Connection, key: &str) -> rusqlite::Result<Option<i64>> {
     use rusqlite::OptionalExtension;
     connection
         .query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0))

@@ -86,7 +86,7 @@ impl Direct {
         }
     }
 
-    fn failed(&self, doing: &str, error: &rusqlite::Error) -> StoreError {
+    pub fn failed(&self, doing: &str, error: &rusqlite::Error) -> StoreError {
         self.told(Trouble::of(doing, &self.path, error))
     }
 

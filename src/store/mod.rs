@@ -18,6 +18,7 @@ mod database;
 mod direct;
 mod instances;
 mod journal;
+mod notify;
 mod orders;
 mod original;
 mod queue;
@@ -61,6 +62,11 @@ pub use audit::{
     AUDIT_AGE, Audit, AuditQuery, AuditRow, MAX_AUDIT_PAGE, MAX_AUDIT_ROWS, open_audit,
 };
 pub use journal::{Indexes, LogQuery, Subject, Timeline};
+pub use notify::{
+    Attempt, ChannelCount, Commit, DecisionQuery, Due, IncidentQuery, MAX_NOTIFY_PAGE,
+    Notification, NotificationQuery, NotifyStore, Page, Resumed, State as DeliveryState,
+    StoredDecision, Try,
+};
 pub use orders::{OrderStore, StoredDisabled, StoredOrder};
 
 use shared::{Limits, Shared};
@@ -271,6 +277,11 @@ impl Store {
     /// The orders to probes, and those that are switched off.
     pub fn orders(&self) -> OrderStore {
         OrderStore::at(&self.handle.shared.path)
+    }
+
+    /// Notifications: incidents, messages, decisions. Each call opens connections of its own.
+    pub fn notify(&self) -> NotifyStore {
+        NotifyStore::of(&self.handle.shared)
     }
 
     /// Who may use the API, besides those of the configuration.

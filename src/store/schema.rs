@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::{Note, access, database::beside, original, salvage, trouble::Trouble};
 
 /// Each brings the database from the version that is its index to the next.
-const STEPS: [&str; 4] = [
+const STEPS: [&str; 5] = [
     "
     -- Every transition. Times are Unix milliseconds, UTC; texts are '' where there is none.
     CREATE TABLE journal (
@@ -192,6 +192,118 @@ const STEPS: [&str; 4] = [
         finished INTEGER,               -- Unix milliseconds
         answer   TEXT    NOT NULL       -- why it waits, or what came of it
     ) STRICT;
+",
+    "
+    -- What the policy of notifications knows, in pieces.
+    CREATE TABLE notify_state (
+        kind  TEXT NOT NULL,
+        key   TEXT NOT NULL,
+        value TEXT NOT NULL,            -- JSON
+        PRIMARY KEY (kind, key)
+    ) STRICT;
+
+    -- What broke together, from the first of it to the recovery.
+    CREATE TABLE incident (
+        id     BLOB    PRIMARY KEY,     -- UUID
+        opened INTEGER NOT NULL,        -- Unix milliseconds
+        closed INTEGER,                 -- Unix milliseconds; NULL while it is open
+        status INTEGER NOT NULL,
+        worst  INTEGER NOT NULL,
+        host   TEXT    NOT NULL,        -- what it is called after
+        probe  TEXT    NOT NULL,        -- '': the host itself; so in all tables here
+        grp    TEXT    NOT NULL,
+        listed INTEGER NOT NULL,        -- how many members are in incident_member
+        value  TEXT    NOT NULL         -- JSON
+    ) STRICT;
+    CREATE INDEX incident_closed ON incident (closed);
+    CREATE INDEX incident_opened ON incident (opened);
+    CREATE TABLE incident_member (
+        incident BLOB NOT NULL,
+        host     TEXT NOT NULL,
+        probe    TEXT NOT NULL,
+        grp      TEXT NOT NULL,
+        PRIMARY KEY (host, probe, incident)
+    ) STRICT;
+    CREATE INDEX incident_member_incident ON incident_member (incident);
+    CREATE INDEX incident_member_group ON incident_member (grp);
+    CREATE TABLE incident_moment (
+        id       INTEGER PRIMARY KEY,
+        incident BLOB    NOT NULL,
+        at       INTEGER NOT NULL,      -- Unix milliseconds
+        event    TEXT    NOT NULL,      -- opened, joined, worsened, told…
+        host     TEXT    NOT NULL,      -- '' if it is about no subject
+        probe    TEXT    NOT NULL,
+        status   INTEGER,
+        text     TEXT    NOT NULL,
+        by       TEXT                   -- who did it, where somebody did
+    ) STRICT;
+    CREATE INDEX incident_moment_incident ON incident_moment (incident, id);
+    CREATE TRIGGER incident_gone AFTER DELETE ON incident BEGIN
+        DELETE FROM incident_member WHERE incident = old.id;
+        DELETE FROM incident_moment WHERE incident = old.id;
+    END;
+
+    -- The outbox, and what became of its messages.
+    CREATE TABLE notification (
+        id        INTEGER PRIMARY KEY AUTOINCREMENT,
+        key       TEXT    NOT NULL UNIQUE,
+        channel   TEXT    NOT NULL,
+        kind      TEXT    NOT NULL,     -- problem, recovered…
+        incident  BLOB,                 -- UUID
+        host      TEXT    NOT NULL,
+        probe     TEXT    NOT NULL,
+        title     TEXT    NOT NULL,
+        status    INTEGER NOT NULL,
+        at        INTEGER NOT NULL,     -- Unix milliseconds; when it was decided
+        state     TEXT    NOT NULL,     -- waiting, sent, dead, expired
+        attempts  INTEGER NOT NULL,
+        next      INTEGER,              -- Unix milliseconds; when it is tried next; NULL unless it waits
+        delivered INTEGER,              -- Unix milliseconds
+        answer    TEXT    NOT NULL,     -- what the receiver said, or why it failed
+        expires   INTEGER NOT NULL,     -- Unix milliseconds
+        text      TEXT    NOT NULL,     -- as it was sent last
+        message   TEXT    NOT NULL      -- JSON
+    ) STRICT;
+    CREATE INDEX notification_due ON notification (channel, next) WHERE state = 'waiting';
+    CREATE INDEX notification_order ON notification (channel, incident, id) WHERE state = 'waiting';
+    CREATE INDEX notification_dead ON notification (channel, state)
+        WHERE state IN ('dead', 'expired');
+    CREATE INDEX notification_delivered ON notification (channel, delivered)
+        WHERE delivered IS NOT NULL;
+    CREATE INDEX notification_at ON notification (at);
+    CREATE INDEX notification_host ON notification (host, id);
+    CREATE INDEX notification_incident ON notification (incident, id);
+    CREATE TABLE notification_try (
+        id           INTEGER PRIMARY KEY,
+        notification INTEGER NOT NULL,
+        at           INTEGER NOT NULL,  -- Unix milliseconds
+        ok           INTEGER NOT NULL,  -- 0, 1
+        text         TEXT    NOT NULL,
+        milliseconds INTEGER NOT NULL   -- how long it took
+    ) STRICT;
+    CREATE INDEX notification_try_notification ON notification_try (notification, id);
+    CREATE TRIGGER notification_gone AFTER DELETE ON notification BEGIN
+        DELETE FROM notification_try WHERE notification = old.id;
+    END;
+
+    -- Why something was sent, or not.
+    CREATE TABLE decision (
+        id       INTEGER PRIMARY KEY,
+        at       INTEGER NOT NULL,      -- Unix milliseconds
+        host     TEXT    NOT NULL,
+        probe    TEXT    NOT NULL,
+        entry    INTEGER,               -- id in the journal; NULL where time led to it
+        incident BLOB,                  -- UUID
+        channel  TEXT,                  -- NULL: it ended before a channel was asked
+        status   INTEGER NOT NULL,
+        outcome  TEXT    NOT NULL,      -- sent, waiting, grouped, held
+        reason   TEXT    NOT NULL,      -- what decided
+        chain    TEXT    NOT NULL,      -- JSON
+        key      TEXT                   -- of the message, if there is one
+    ) STRICT;
+    CREATE INDEX decision_at ON decision (at);
+    CREATE INDEX decision_host ON decision (host, probe, id);
+    CREATE INDEX decision_incident ON decision (incident, id);
 ",
 ];
 

@@ -15,6 +15,7 @@ use rusqlite::TransactionBehavior;
 use super::{
     Note, admission,
     database::{self, Begun, Database, Past, set_meta, write_batch},
+    notify,
     queue::Batch,
     reserve::{RESERVE_BYTES, Reserve},
     retention::{self, Purged},
@@ -337,8 +338,12 @@ impl Writer {
             self.shared.origin,
         )
         .map_err(|error| database.trouble("delete old entries from", &error))?;
-        self.purged = next.is_none().then(|| (Instant::now(), keep_days));
-        self.purged_to = next.unwrap_or(retention::BEGINNING);
+        let more = notify::purge(&database.connection, cutoff, step)
+            .map_err(|error| database.trouble("delete old notifications from", &error))?;
+        self.purged = (next.is_none() && !more).then(|| (Instant::now(), keep_days));
+        // While there are more of those, the last step is taken again instead of all of them.
+        let stay = if more { self.purged_to } else { retention::BEGINNING };
+        self.purged_to = next.unwrap_or(stay);
         Ok(deleted)
     }
 

@@ -2,6 +2,8 @@
 //!
 //! Nothing in this folder knows a file, a socket, a channel, a runtime or a clock.
 
+mod stand_in;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
@@ -10,6 +12,8 @@ use uuid::Uuid;
 
 use super::{Decision, Message, Moment, Subject, Window};
 use crate::status::Status;
+
+pub use stand_in::{Policy, Standing};
 
 /// Something that happened, from the journal.
 #[derive(Clone, Debug, PartialEq)]
