@@ -217,7 +217,12 @@ impl Held {
             let _ = writeln!(text, "flapping  {}", printable(host));
         }
         for Behind { host, behind } in &self.behind_something_down {
-            let _ = writeln!(text, "behind    {}, which is down: {}", printable(behind), printable(host));
+            let _ = writeln!(
+                text,
+                "behind    {}, which is down: {}",
+                printable(behind),
+                printable(host)
+            );
         }
         if text.is_empty() { "nothing is held back\n".to_owned() } else { text }
     }

@@ -171,9 +171,10 @@ fn list(page: &Page, look: &Look) -> String {
     });
     let mut text: String = columns(rows);
     if look.colour {
-        let coloured = text.lines().zip(&page.incidents).map(|(line, incident)| {
-            painted(line, status_colour(incident.status), look) + "\n"
-        });
+        let coloured = text
+            .lines()
+            .zip(&page.incidents)
+            .map(|(line, incident)| painted(line, status_colour(incident.status), look) + "\n");
         text = coloured.collect();
     }
     let shown = page.incidents.iter().filter(|incident| incident.closed.is_none()).count();
@@ -230,7 +231,8 @@ fn whole(incident: &Incident, look: &Look) -> String {
     if let Some(Ack { author, reason, until }) = &incident.ack {
         let until = until.map(|at| format!(", until {}", date(at, look))).unwrap_or_default();
         let by = format!("{}{until}", printable(author));
-        let why = if reason.is_empty() { String::new() } else { format!(": {}", printable(reason)) };
+        let why =
+            if reason.is_empty() { String::new() } else { format!(": {}", printable(reason)) };
         field("Acked by", by + &why);
     }
     let _ = writeln!(text, "\nBroken : {} of {}\n", incident.bad, incident.members);

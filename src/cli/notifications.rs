@@ -53,7 +53,9 @@ pub fn resend(client: &Client, id: i64, json: bool, screen: &Screen) -> Result<V
         false => {
             let message: Notification = client.parse(&path, &text)?;
             let channel = printable(&message.channel);
-            format!("{id} is tried again over {channel}: `wigocli notifications` shows what comes of it\n")
+            format!(
+                "{id} is tried again over {channel}: `wigocli notifications` shows what comes of it\n"
+            )
         }
     };
     screen.print(&shown)?;
@@ -138,8 +140,7 @@ older ones are left out: ask with a higher --limit
             limit: 3,
             ..NotificationsArgs::default()
         };
-        let expected =
-            "/api/notifications?limit=3&state=dead&channel=a%2Fb&incident=x&since=7";
+        let expected = "/api/notifications?limit=3&state=dead&channel=a%2Fb&incident=x&since=7";
         assert_eq!(path(&query, Some("x")), expected);
     }
 }

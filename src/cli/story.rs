@@ -124,7 +124,8 @@ impl Decision {
         );
         let _ = writeln!(out, "{}", painted(line, status_colour(self.status), look));
         for Step { reason, passed, detail } in &self.chain {
-            let (mark, question) = (if *passed { "yes" } else { "NO " }, printable(question(reason)));
+            let (mark, question) =
+                (if *passed { "yes" } else { "NO " }, printable(question(reason)));
             let line = format!("\t{mark}  {question:<QUESTION_WIDTH$}  {}", printable(detail));
             let _ = writeln!(out, "{}", line.trim_end());
         }

@@ -83,15 +83,17 @@ fn story(why: &Why, limit: u32, look: &Look) -> String {
     }
     if why.decisions.len() > limit {
         let more = why.decisions.len() - limit;
-        let _ = writeln!(text, "\n{more} older decisions: ask with a higher --limit or an earlier --at");
+        let _ = writeln!(
+            text,
+            "\n{more} older decisions: ask with a higher --limit or an earlier --at"
+        );
     }
     text
 }
 
 impl Standing {
     fn write(&self, out: &mut String, place: &str, look: &Look) {
-        let mut line =
-            format!("{place} : {} since {}", level(self.status), date(self.since, look));
+        let mut line = format!("{place} : {} since {}", level(self.status), date(self.since, look));
         if self.status != self.confirmed {
             let _ = write!(line, ", not confirmed yet: {} counts", level(self.confirmed));
         }
@@ -118,12 +120,8 @@ mod tests {
 
     #[test]
     fn the_question_names_host_probe_and_time() {
-        let query = WhyArgs {
-            host: "a b".into(),
-            probe: Some("disk".into()),
-            at: Some(5),
-            limit: 1,
-        };
+        let query =
+            WhyArgs { host: "a b".into(), probe: Some("disk".into()), at: Some(5), limit: 1 };
         assert_eq!(path(&query), "/api/why?host=a%20b&probe=disk&at=5");
     }
 

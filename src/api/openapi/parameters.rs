@@ -43,6 +43,23 @@ parameters! {
     Time = AnyOfBuilder::new().item(Seconds::schema()).item(date());
     /// A time span.
     Span = pattern("^[0-9]+[smhd]$").examples(["30m"]);
+    /// A moment: Unix seconds, with an offset, or of a time zone that is said beside it.
+    Moment = AnyOfBuilder::new().item(Seconds::schema()).item(date()).item(
+        pattern("^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]$")
+            .examples(["2025-03-04T09:15"]),
+    );
+    /// A time of the day.
+    Clock = pattern("^([01][0-9]|2[0-3]):[0-5][0-9]$").examples(["02:00"]);
+    /// Days of the week or of the month.
+    Days = pattern("^[a-z0-9]+(,[a-z0-9]+)*$").examples(["mon,sun"]);
+    /// How often something comes.
+    RepeatWord = words(["once", "week", "month"]);
+    /// Yes or no.
+    Flag = words(["true", "false"]);
+    /// Which incidents.
+    IncidentStateWord = words(["open", "closed", "all"]);
+    /// How far a message is.
+    MessageStateWord = words(["waiting", "sent", "dead", "expired"]);
     /// How often a probe runs, in seconds.
     Interval = number(2).maximum(Some(86_400));
     /// Labels that hosts must have.

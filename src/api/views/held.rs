@@ -77,7 +77,7 @@ pub struct Window {
     held: u64,
     /// It is open now.
     open: bool,
-    /// When it is open next, at most five times.
+    /// When it is open, now and next, at most five times.
     next: Vec<Occurrence>,
 }
 
@@ -93,9 +93,8 @@ struct Occurrence {
 
 /// Word, target and probe of a scope.
 fn parts(scope: &Scope) -> (&'static str, String, String) {
-    let name = |probe: &Option<ProbeName>| {
-        probe.as_ref().map(ProbeName::to_string).unwrap_or_default()
-    };
+    let name =
+        |probe: &Option<ProbeName>| probe.as_ref().map(ProbeName::to_string).unwrap_or_default();
     match scope {
         Scope::Subject(subject) => {
             let (host, probe) = super::incidents::names(subject);
@@ -104,6 +103,17 @@ fn parts(scope: &Scope) -> (&'static str, String, String) {
         Scope::Group { group, probe } => ("group", group.clone(), name(probe)),
         Scope::Labels { labels, probe } => ("labels", joined(labels), name(probe)),
         Scope::All => ("all", String::new(), String::new()),
+    }
+}
+
+/// Whom it covers, for people: `db1 / disk`, `group web`.
+pub fn scope_in_words(scope: &Scope) -> String {
+    match parts(scope) {
+        ("all", ..) => "everything".to_owned(),
+        (word, target, probe) => {
+            let target = if word == "host" { target } else { format!("{word} {target}") };
+            if probe.is_empty() { target } else { format!("{target} / {probe}") }
+        }
     }
 }
 
@@ -154,6 +164,12 @@ impl Suppression {
         }
     }
 
+    /// What it is and whom it covers, for people.
+    pub fn in_words(&self) -> String {
+        let probe = if self.probe.is_empty() { "" } else { " / " };
+        format!("{} {} of {}{probe}{}", self.kind, self.id, self.target, self.probe)
+    }
+
     /// Worst first, then the one that ends first.
     pub fn order(&self) -> (std::cmp::Reverse<u16>, i64, u64) {
         (std::cmp::Reverse(self.status), self.until.unwrap_or(i64::MAX), self.id)
@@ -164,11 +180,8 @@ impl Window {
     /// As it is at this time.
     pub fn new(window: &notify::Window, now: Timestamp) -> Window {
         let (scope, target, probe) = parts(&window.scope);
-        let ends = window.ends;
-        let is_over = |at: Timestamp| ends.is_some_and(|ends| at >= ends);
-        let open = window.schedule.open_at(now).filter(|_| !is_over(now));
-        let next = window.schedule.next(now, MAX_NEXT);
-        let next = next.into_iter().filter(|(from, _)| !is_over(*from));
+        let open = window.open_at(now);
+        let next = open.into_iter().chain(window.next(now, MAX_NEXT)).take(MAX_NEXT);
         let occurrence = |(from, to): (Timestamp, Timestamp)| Occurrence {
             from: from.as_second(),
             to: to.as_second(),
@@ -203,11 +216,15 @@ impl Window {
             at,
             seconds,
             zone,
-            ends: ends.map(Timestamp::as_second),
+            ends: window.ends.map(Timestamp::as_second),
             held: window.held,
             open: open.is_some(),
             next: next.map(occurrence).collect(),
         }
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Whether it is open.
@@ -238,10 +255,10 @@ pub struct Standing {
     pub since: i64,
     /// It changes all the time.
     pub flapping: bool,
-    /// What silences it, in words; empty: nothing.
-    pub silenced: String,
-    /// Somebody looks after it.
-    pub acked: bool,
-    /// The host that is down before it; empty: none.
-    pub behind: String,
+    /// Who silences it, or which window, in words; null: nobody.
+    pub silenced: Option<String>,
+    /// Who looks after it, in words; null: nobody.
+    pub acked: Option<String>,
+    /// The host that is down and that it is behind; null: none.
+    pub behind: Option<String>,
 }

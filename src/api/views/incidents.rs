@@ -278,16 +278,15 @@ impl IncidentMoment {
 
 impl IncidentChange {
     /// How it is now.
-    pub fn new(incident: &notify::Incident) -> IncidentChange {
-        let (members, bad) = incident.count();
+    pub fn new(news: &notify::IncidentNews) -> IncidentChange {
         IncidentChange {
-            id: incident.id,
-            title: title(incident),
-            state: state(incident),
-            status: incident.status,
-            bad,
-            members,
-            acked: incident.ack.is_some(),
+            id: news.id,
+            title: news.title.clone(),
+            state: if news.is_open { "open" } else { "closed" },
+            status: news.status,
+            bad: news.bad,
+            members: news.members,
+            acked: news.acked,
         }
     }
 }
@@ -367,7 +366,8 @@ mod tests {
         assert_eq!((&whole["Host"], &whole["Probe"]), (&json!("db1"), &json!("disk")));
         assert_eq!((&whole["Members"], &whole["Bad"]), (&json!(5), &json!(4)));
         assert_eq!((&whole["Closed"], &whole["Silenced"]), (&json!(null), &json!(true)));
-        let told = json!([{"Channel": "mail", "Status": 300, "First": 101, "Last": 130, "Reminders": 1}]);
+        let told =
+            json!([{"Channel": "mail", "Status": 300, "First": 101, "Last": 130, "Reminders": 1}]);
         assert_eq!(whole["Told"], told);
         let probes: Vec<_> =
             whole["Subjects"].as_array().unwrap().iter().map(|one| &one["Probe"]).collect();

@@ -1,89 +1,43 @@
 //! A maintenance window, as a query says it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp, civil, tz::TimeZone};
+use jiff::{Timestamp, civil, tz::TimeZone};
 
-use super::order::QueryPairs;
 use crate::{
-    duration,
-    notify::{Schedule, Scope, Subject, Window},
+    api::{
+        covered::{NotCovered, SPANS, after, scope, span},
+        order::QueryPairs,
+    },
+    notify::{Schedule, Window},
     orders::{MAX_REASON, plain},
-    tree::ProbeName,
+    tree::View,
 };
 
 /// The longest name of a window, in characters.
 pub const MAX_NAME: usize = 100;
-/// The shortest and the longest time that a window is open, and that something is silenced.
-pub const SPANS: (Duration, Duration) =
-    (Duration::from_secs(60), Duration::from_secs(365 * 86_400));
-/// The most labels of a scope.
-const MAX_LABELS: usize = 20;
 
 const WEEKDAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
-/// A time span: `90s`, `30m`, `4h`, `7d`, or seconds.
-pub fn span(query: &QueryPairs, name: &str) -> Result<Option<Duration>, String> {
-    let Some(text) = query.get(name) else { return Ok(None) };
-    let bad = || format!("`{name}` is no time from 1m to 365d: write it as 30m, 4h or 7d");
-    let seconds = text.parse().map(Duration::from_secs).ok();
-    let span = seconds.or_else(|| duration::read(text)).ok_or_else(bad)?;
-    if (SPANS.0..=SPANS.1).contains(&span) { Ok(Some(span)) } else { Err(bad()) }
-}
-
-/// The probe that is meant; `None`: all.
-pub fn probe(query: &QueryPairs) -> Result<Option<ProbeName>, String> {
-    let parsed = query.get("probe").map(|probe| {
-        ProbeName::parse(probe)
-            .map_err(|_| format!("there can be no probe `{}`", plain(probe, MAX_REASON)))
-    });
-    parsed.transpose()
-}
-
-/// Labels as `key=value,key=value`.
-pub fn labels(text: &str) -> Result<BTreeMap<String, String>, String> {
-    let mut labels = BTreeMap::new();
-    for pair in text.split(',').filter(|pair| !pair.is_empty()) {
-        let (key, value) = pair.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or_else(
-            || format!("`{}` is not a label: write key=value", plain(pair, MAX_REASON)),
-        )?;
-        if labels.insert(key.to_owned(), value.to_owned()).is_some() {
-            return Err(format!("the label `{}` is there twice", plain(key, MAX_REASON)));
-        }
-    }
-    match labels.len() {
-        0 => Err("`labels` names no label: write key=value,key=value".into()),
-        ..=MAX_LABELS => Ok(labels),
-        _ => Err(format!("`labels` names more than {MAX_LABELS}")),
-    }
-}
-
-/// Whom it covers: exactly one of `host`, `group`, `labels` and `all=true`.
-pub fn scope(query: &QueryPairs) -> Result<Scope, String> {
-    let probe = probe(query)?;
-    let all = query.get("all").filter(|all| *all != "false");
-    match (query.get("host"), query.get("group"), query.get("labels"), all) {
-        (Some(host), None, None, None) => {
-            Ok(Scope::Subject(Subject { host: host.to_owned(), probe }))
-        }
-        (None, Some(group), None, None) => Ok(Scope::Group { group: group.to_owned(), probe }),
-        (None, None, Some(text), None) => Ok(Scope::Labels { labels: labels(text)?, probe }),
-        (None, None, None, Some("true" | "1")) => match probe {
-            None => Ok(Scope::All),
-            Some(_) => Err("`all=true` covers every probe: leave out `probe`".into()),
-        },
-        (None, None, None, Some(_)) => Err("`all` is true, or left out".into()),
-        _ => Err("say whom it is for: one of `host=`, `group=`, `labels=` and `all=true`".into()),
-    }
-}
-
 /// The window that is asked for, which has no number yet.
-pub fn read(query: &QueryPairs, author: String, now: Timestamp) -> Result<Window, String> {
+pub fn read(
+    tree: &View,
+    query: &QueryPairs,
+    author: String,
+    now: Timestamp,
+) -> Result<Window, NotCovered> {
     let name = plain(query.get("name").unwrap_or_default(), MAX_NAME);
     if name.is_empty() {
-        return Err("`name` is missing: say what is done then".into());
+        return Err("`name` is missing: say what is done then".to_owned().into());
     }
-    let scope = scope(query)?;
+    let scope = scope(tree, query)?;
+    let (schedule, ends) = schedule(query, now)?;
+    let reason = plain(query.get("reason").unwrap_or_default(), MAX_REASON);
+    Ok(Window { id: 0, name, scope, schedule, author, reason, created: now, ends, held: 0 })
+}
+
+/// When it is open, and when it comes for the last time.
+fn schedule(query: &QueryPairs, now: Timestamp) -> Result<(Schedule, Option<Timestamp>), String> {
     let (zone_name, zone) = zone(query)?;
     let ends = query.get("ends").map(|text| moment("ends", text, &zone)).transpose()?;
     let schedule = match query.get("every").unwrap_or("once") {
@@ -102,8 +56,7 @@ pub fn read(query: &QueryPairs, author: String, now: Timestamp) -> Result<Window
     if schedule.open_at(now).is_none() && schedule.next(now, 1).is_empty() {
         return Err("this never comes: look at the days".into());
     }
-    let reason = plain(query.get("reason").unwrap_or_default(), MAX_REASON);
-    Ok(Window { id: 0, name, scope, schedule, author, reason, created: now, ends, held: 0 })
+    Ok((schedule, ends))
 }
 
 fn once(query: &QueryPairs, zone: &TimeZone, now: Timestamp) -> Result<Schedule, String> {
@@ -117,16 +70,13 @@ fn once(query: &QueryPairs, zone: &TimeZone, now: Timestamp) -> Result<Schedule,
     let to = query.get("to").map(|text| moment("to", text, zone)).transpose()?;
     let to = match (to, span(query, "for")?) {
         (Some(to), None) => to,
-        (None, Some(span)) => SignedDuration::try_from(span)
-            .ok()
-            .and_then(|span| from.checked_add(span).ok())
-            .ok_or("`for` leads beyond all dates")?,
+        (None, Some(span)) => after(from, span),
         (Some(_), Some(_)) => return Err("`to` and `for` say the same: write one of them".into()),
         (None, None) => return Err("`to` is missing, or `for`: when is it over?".into()),
     };
     let length = Duration::try_from(to.duration_since(from)).unwrap_or_default();
     if !(SPANS.0..=SPANS.1).contains(&length) {
-        return Err("it is open from 1 minute to 365 days: look at `from` and `to`".into());
+        return Err("it is open from 1 minute to 366 days: look at `from` and `to`".into());
     }
     if to <= now {
         return Err("it is over already: look at `to`".into());
@@ -199,26 +149,33 @@ fn moment(name: &str, text: &str, zone: &TimeZone) -> Result<Timestamp, String> 
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
+    use crate::{
+        notify::{Scope, Subject},
+        tree::{Host, Instance, Tree},
+    };
 
     fn now() -> Timestamp {
         "2025-03-04T09:15:00Z".parse().unwrap()
     }
 
-    fn window(query: &str) -> Result<Window, String> {
-        read(&QueryPairs::of(query), "alice".into(), now())
+    fn window(query: &str) -> Result<Window, NotCovered> {
+        let top = Host::new("top", "db");
+        let tree = Tree::new(Instance::new(Uuid::from_u128(1), "Wigo v1", top));
+        read(&tree.view(), &QueryPairs::of(query), "alice".into(), now())
     }
 
     #[test]
     fn a_window_is_once_or_comes_again() {
-        let once = window("name=disk&host=db1&for=2h").unwrap();
-        let to = now().checked_add(SignedDuration::from_hours(2)).unwrap();
+        let once = window("name=disk&host=top&for=2h").unwrap();
+        let to = after(now(), Duration::from_secs(7_200));
         assert_eq!(once.schedule, Schedule::Once { from: now(), to });
-        assert_eq!(once.scope, Scope::Subject(Subject::host("db1")));
+        assert_eq!(once.scope, Scope::Subject(Subject::host("top")));
         assert_eq!((&*once.author, once.id), ("alice", 0));
-        let local = window(
-            "name=x&all=true&zone=Europe/Paris&from=2025-07-01T02:00&to=2025-07-01T04:00",
-        );
+        let local =
+            window("name=x&all=true&zone=Europe/Paris&from=2025-07-01T02:00&to=2025-07-01T04:00");
         let from = "2025-07-01T00:00:00Z".parse().unwrap();
         let to = "2025-07-01T02:00:00Z".parse().unwrap();
         assert_eq!(local.unwrap().schedule, Schedule::Once { from, to });
@@ -227,37 +184,42 @@ mod tests {
         let expected = Schedule::Week { days: vec![1, 7], at, seconds, zone: zone.clone() };
         assert_eq!(week.unwrap().schedule, expected);
         let month = window(
-            "name=x&labels=a=b,c=d&probe=disk&every=month&days=1,last&at=02:00&for=2h&zone=UTC",
+            "name=x&labels=a=b&every=month&days=1,last&at=02:00&for=2h&zone=UTC\
+             &ends=2025-12-01T00:00:00Z",
         );
         let month = month.unwrap();
         assert_eq!(month.schedule, Schedule::Month { days: vec![-1, 1], at, seconds, zone });
-        assert!(matches!(month.scope, Scope::Labels { labels, probe: Some(_) } if labels.len() == 2));
+        assert_eq!(month.ends, "2025-12-01T00:00:00Z".parse().ok());
     }
 
     #[test]
     fn what_makes_no_window_is_refused_with_what_to_write() {
-        let check = |query: &str, why: &str| {
-            let refusal = window(query).unwrap_err();
-            assert!(refusal.contains(why), "{query}: {refusal}");
+        let check = |query: &str, why: &str| match window(query) {
+            Err(NotCovered::Query(refusal)) => assert!(refusal.contains(why), "{query}: {refusal}"),
+            other => panic!("{query}: {other:?}"),
         };
-        check("host=a&for=2h", "`name` is missing");
+        check("all=true&for=2h", "`name` is missing");
         check("name=x&for=2h", "whom it is for");
-        check("name=x&host=a&group=b&for=2h", "whom it is for");
-        check("name=x&host=a", "`to` is missing");
-        check("name=x&host=a&for=2h&to=1741080000", "one of them");
-        check("name=x&host=a&from=2025-03-01T00:00:00Z&for=2h", "over already");
-        check("name=x&host=a&for=5s", "from 1m to 365d");
-        check("name=x&host=a&every=week&days=mon&for=2h", "`at` is missing");
-        check("name=x&host=a&every=week&days=tomorrow&at=02:00&for=2h", "day of the week");
-        check("name=x&host=a&every=month&days=32&at=02:00&for=2h", "day of a month");
-        check("name=x&host=a&every=week&days=mon&at=25:00&for=2h", "no time of the day");
-        check("name=x&host=a&every=day&at=02:00&for=2h", "`every` is");
-        check("name=x&host=a&for=2h&zone=Mars/Olympus", "no time zone");
-        check("name=x&host=a&for=2h&days=mon", "every=week");
-        check("name=x&host=a&for=2h&ends=1", "comes again");
-        check("name=x&labels=a&for=2h", "key=value");
-        check("name=x&labels=a=b,a=c&for=2h", "twice");
-        check("name=x&all=true&probe=p&for=2h", "every probe");
-        check("name=x&host=a&probe=a/b&for=2h", "no probe");
+        check("name=x&all=true", "`to` is missing");
+        check("name=x&all=true&for=2h&to=1741080000", "one of them");
+        check("name=x&all=true&from=2025-03-01T00:00:00Z&for=2h", "over already");
+        check("name=x&all=true&from=2025-03-05T00:00:00Z&to=2025-03-04T20:00:00Z", "1 minute");
+        check("name=x&all=true&for=5s", "from 1m to 366d");
+        check("name=x&all=true&from=soon&for=2h", "`from` is no time");
+        check("name=x&all=true&every=week&days=mon&for=2h", "`at` is missing");
+        check("name=x&all=true&every=week&at=02:00&for=2h", "`days` is missing");
+        check("name=x&all=true&every=week&days=mon&at=02:00", "`for` is missing");
+        check("name=x&all=true&every=week&days=tomorrow&at=02:00&for=2h", "day of the week");
+        check("name=x&all=true&every=month&days=32&at=02:00&for=2h", "day of a month");
+        check("name=x&all=true&every=week&days=mon&at=25:00&for=2h", "no time of the day");
+        check("name=x&all=true&every=week&days=mon&at=02:00&for=2h&from=1", "once");
+        check("name=x&all=true&every=week&days=mon&at=02:00&for=2h&ends=1", "over already");
+        check("name=x&all=true&every=week&days=mon&at=02:00&for=8d", "at most 7 days");
+        check("name=x&all=true&every=day&at=02:00&for=2h", "`every` is");
+        check("name=x&all=true&for=2h&zone=Mars/Olympus", "no time zone");
+        check("name=x&all=true&for=2h&days=mon", "every=week");
+        check("name=x&all=true&for=2h&ends=2025-12-01T00:00:00Z", "comes again");
+        let unknown = window("name=x&host=nobody&for=2h");
+        assert!(matches!(unknown, Err(NotCovered::Unknown(_))), "{unknown:?}");
     }
 }
