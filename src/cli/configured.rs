@@ -30,7 +30,7 @@ pub fn target(global: &Global) -> Result<Target, Error> {
 
 /// The agent that the configuration in `path` is of.
 fn in_file(path: &Path) -> Result<Target, Error> {
-    let http = config::load(path)?.config.http;
+    let http = config::load_beside(path)?.config.http;
     if !http.enabled {
         return Err(Error::HttpOff { path: path.into() });
     }

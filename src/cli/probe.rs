@@ -73,7 +73,7 @@ pub fn run(command: Command, config: Option<&Path>) -> Result<Verdict, Error> {
 /// The configuration, or the defaults if none was named and there is none.
 fn read_config(path: Option<&Path>) -> Result<Config, Error> {
     let named = path.unwrap_or(Path::new(config::DEFAULT_PATH));
-    match config::load(named) {
+    match config::load_beside(named) {
         Ok(loaded) => Ok(loaded.config),
         Err(LoadError::Read { .. }) if path.is_none() => {
             Ok(config::parse("", named).map_err(Error::Config)?.config)

@@ -104,7 +104,7 @@ pub enum CannotDo {
 
 /// Does what the command line asks.
 pub fn run(command: Command, path: Option<&Path>) -> Result<(), CannotDo> {
-    let config = config::load(path.unwrap_or(DEFAULT_PATH.as_ref()))?.config;
+    let config = config::load_beside(path.unwrap_or(DEFAULT_PATH.as_ref()))?.config;
     let database = &config.global.database;
     let tokens = store::open_for_tokens(database)
         .map_err(|error| CannotDo::Database { path: database.clone(), source: error.into() })?;

@@ -107,7 +107,7 @@ pub fn run(command: Command, path: Option<&Path>) -> Result<(), CannotDo> {
         let hash = password::hash(&new_password("Password: ")?);
         return Ok(screen.print(&format!("{}\n", hash.expose())).map(drop)?);
     }
-    let config = config::load(path.unwrap_or(DEFAULT_PATH.as_ref()))?.config;
+    let config = config::load_beside(path.unwrap_or(DEFAULT_PATH.as_ref()))?.config;
     let database = &config.global.database;
     let tables = store::open_access(database)
         .map_err(|error| CannotDo::Database { path: database.clone(), source: error.into() })?;

@@ -14,6 +14,10 @@ pub struct Dependency {
 }
 
 impl Dependency {
+    fn is_behind(&self, host: &str) -> bool {
+        self.depends_on.iter().any(|on| on.eq_ignore_ascii_case(host))
+    }
+
     pub(super) fn read(entry: &Section<'_>) -> Dependency {
         let name = |text: &str| Ok(text.to_owned());
         let rule = Dependency {
@@ -25,7 +29,7 @@ impl Dependency {
             "names neither a `Group` nor a `Host`"
         } else if rule.depends_on.is_empty() {
             "names nothing in `DependsOn`"
-        } else if rule.host.as_ref().is_some_and(|host| rule.depends_on.contains(host)) {
+        } else if rule.host.as_ref().is_some_and(|host| rule.is_behind(host)) {
             "makes a host depend on itself"
         } else {
             return rule;

@@ -10,6 +10,7 @@ mod check;
 mod conceal;
 mod dependencies;
 mod endpoint;
+mod environment;
 mod global;
 mod http;
 mod labels;
@@ -20,6 +21,7 @@ mod probes;
 mod problem;
 mod push;
 mod reader;
+mod references;
 mod reload;
 mod remotes;
 mod secret;
@@ -37,17 +39,17 @@ use std::{
 use thiserror::Error;
 
 use self::reader::{Known, Reader};
+pub(crate) use self::section::Section;
 pub use self::{
     check::check,
     dependencies::Dependency,
     endpoint::Endpoint,
+    environment::Environment,
     global::Global,
     http::{
         BasePath, Http, MAX_NAME, Role, TrustedProxy, User, changes_reading, check_hash, check_name,
     },
-    notifications::{
-        Apprise, AppriseTarget, Email, EmailMode, HttpCallback, Notifications, QuietHours,
-    },
+    notifications::{ChannelConfig, Notifications},
     oidc::{OpenIdConnect, is_safe},
     opentsdb::OpenTsdb,
     probes::Probes,
@@ -113,15 +115,31 @@ fn hint(source: &io::Error) -> &'static str {
 
 /// Reads the file at `path`.
 pub fn load(path: &Path) -> Result<Loaded, LoadError> {
+    load_in(path, &Environment::of_process())
+}
+
+/// Reads the file at `path` for a program beside the agent: secrets that it names and that this program
+/// cannot have are empty.
+pub fn load_beside(path: &Path) -> Result<Loaded, LoadError> {
+    load_in(path, &Environment::of_process().without_all_secrets())
+}
+
+/// Reads the file at `path`, with the secrets that it only names from there.
+pub fn load_in(path: &Path, environment: &Environment) -> Result<Loaded, LoadError> {
     let (text, mode) =
         read_file(path).map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
-    let read = read(&text, path, Some(mode));
+    let read = read(&text, path, Some(mode), environment);
     read.map(|(loaded, _)| loaded).map_err(LoadError::Invalid)
 }
 
 /// Reads a configuration from `text`; `path` is what the file is called in messages.
 pub fn parse(text: &str, path: &Path) -> Result<Loaded, LoadError> {
-    read(text, path, None).map(|(loaded, _)| loaded).map_err(LoadError::Invalid)
+    parse_in(text, path, &Environment::of_process())
+}
+
+/// As [`parse`], with the secrets that the text only names from there.
+pub fn parse_in(text: &str, path: &Path, environment: &Environment) -> Result<Loaded, LoadError> {
+    read(text, path, None, environment).map(|(loaded, _)| loaded).map_err(LoadError::Invalid)
 }
 
 /// The text and the permissions of a file, which may not be larger than [`MAX_FILE_BYTES`].
@@ -143,8 +161,13 @@ fn read_file(path: &Path) -> io::Result<(String, u32)> {
 }
 
 /// Reads everything, then looks for what was not read.
-fn read(text: &str, path: &Path, mode: Option<u32>) -> Result<(Loaded, Known), Problems> {
-    let reader = Reader::new(path, text)?;
+fn read(
+    text: &str,
+    path: &Path,
+    mode: Option<u32>,
+    environment: &Environment,
+) -> Result<(Loaded, Known), Problems> {
+    let reader = Reader::new(path, text, environment)?;
     let config = Config::read(&reader, path);
     unknown::warn_about_unknown(&reader);
     warn_about_readers(&reader, mode);

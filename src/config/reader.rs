@@ -15,6 +15,7 @@ use toml::{
 };
 
 use super::{
+    environment::Environment,
     problem::{MAX_PROBLEMS, Problems, Severity},
     section::Section,
 };
@@ -23,7 +24,9 @@ use super::{
 pub(super) type Known = BTreeMap<String, BTreeSet<&'static str>>;
 
 /// One file being read.
-pub(super) struct Reader<'t> {
+pub(crate) struct Reader<'t> {
+    text: &'t str,
+    environment: &'t Environment,
     root: DeTable<'t>,
     problems: RefCell<Problems>,
     known: RefCell<Known>,
@@ -35,7 +38,11 @@ pub(super) struct Reader<'t> {
 
 impl<'t> Reader<'t> {
     /// Parses `text`; what is no TOML at all is returned as problems.
-    pub fn new(path: &Path, text: &'t str) -> Result<Reader<'t>, Problems> {
+    pub fn new(
+        path: &Path,
+        text: &'t str,
+        environment: &'t Environment,
+    ) -> Result<Reader<'t>, Problems> {
         let mut problems = Problems::new(path, text);
         let (root, errors) = DeTable::parse_recoverable(text);
         for error in &errors {
@@ -51,6 +58,8 @@ impl<'t> Reader<'t> {
             return Err(problems);
         }
         Ok(Reader {
+            text,
+            environment,
             root: root.into_inner(),
             problems: RefCell::new(problems),
             known: RefCell::default(),
@@ -62,6 +71,21 @@ impl<'t> Reader<'t> {
     /// The top level of the file.
     pub fn root(&self) -> Section<'_> {
         Section::root(self, &self.root)
+    }
+
+    /// The whole file.
+    pub fn text(&self) -> &'t str {
+        self.text
+    }
+
+    /// Where secrets are that the file only names.
+    pub fn environment(&self) -> &Environment {
+        self.environment
+    }
+
+    /// Whether keys are read only to learn their names.
+    pub fn is_rehearsing(&self) -> bool {
+        self.rehearsing.get()
     }
 
     /// The keys that were asked for so far.
@@ -90,9 +114,9 @@ impl<'t> Reader<'t> {
 
     /// Runs `read` to learn the names of keys; what it complains about is dropped.
     pub fn rehearse<T>(&self, read: impl FnOnce() -> T) {
-        self.rehearsing.set(true);
+        let before = self.rehearsing.replace(true);
         read();
-        self.rehearsing.set(false);
+        self.rehearsing.set(before);
     }
 
     /// Adds a problem at a place in the file.
@@ -126,7 +150,7 @@ impl<'t> Reader<'t> {
 }
 
 /// A key and its value as they are in the file.
-pub(super) type Entry<'r> = (&'r Spanned<DeString<'r>>, &'r Spanned<DeValue<'r>>);
+pub(crate) type Entry<'r> = (&'r Spanned<DeString<'r>>, &'r Spanned<DeValue<'r>>);
 
 /// The entry for a name: spelled exactly so or, failing that, with other capitals.
 pub(super) fn find<'r>(table: &'r DeTable<'r>, name: &str) -> Option<Entry<'r>> {

@@ -4,13 +4,15 @@
 //! mistake the default is returned and reading goes on, so that all mistakes are found.
 
 use std::{
-    collections::BTreeMap,
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
     fmt::Display,
     ops::{Range, RangeInclusive},
     path::PathBuf,
     time::Duration,
 };
 
+use jiff::tz::TimeZone;
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -19,25 +21,29 @@ use toml::{
 use super::{
     problem::Severity,
     reader::{Entry, Reader, find},
+    references,
     secret::Secret,
 };
+use crate::status::{Level, Status};
 
 /// A number with more digits is not shown; none that is allowed anywhere has as many.
 const MAX_SHOWN_DIGITS: usize = 24;
 
 /// A section, an entry of a list of sections, or the top level. It may be absent from the file: then
 /// all its keys have their defaults.
-pub(super) struct Section<'r> {
+pub(crate) struct Section<'r> {
     reader: &'r Reader<'r>,
     /// `Http`, `Notifications.AppriseTargets`; empty for the top level.
     path: String,
     table: Option<&'r DeTable<'r>>,
     /// Where its header is.
     span: Option<Range<usize>>,
+    /// The keys that were asked for here.
+    asked: RefCell<BTreeSet<&'static str>>,
 }
 
 /// A text with the place where it is written.
-pub(super) struct Text<'r> {
+pub(crate) struct Text<'r> {
     pub text: &'r str,
     pub span: Range<usize>,
 }
@@ -45,7 +51,16 @@ pub(super) struct Text<'r> {
 impl<'r> Section<'r> {
     /// The top level of a file.
     pub fn root(reader: &'r Reader<'r>, table: &'r DeTable<'r>) -> Section<'r> {
-        Section { reader, path: String::new(), table: Some(table), span: None }
+        Section::new(reader, String::new(), Some(table), None)
+    }
+
+    fn new(
+        reader: &'r Reader<'r>,
+        path: String,
+        table: Option<&'r DeTable<'r>>,
+        span: Option<Range<usize>>,
+    ) -> Section<'r> {
+        Section { reader, path, table, span, asked: RefCell::default() }
     }
 
     /// The section `key` of this one.
@@ -61,13 +76,13 @@ impl<'r> Section<'r> {
                 }
             },
         };
-        Section { reader: self.reader, path, table, span }
+        Section::new(self.reader, path, table, span)
     }
 
     /// The list of sections `[[key]]`, each read by `read`.
     pub fn list<T>(&self, key: &'static str, mut read: impl FnMut(&Section<'r>) -> T) -> Vec<T> {
         let path = self.path_of(key);
-        let entry = |table, span| Section { reader: self.reader, path: path.clone(), table, span };
+        let entry = |table, span| Section::new(self.reader, path.clone(), table, span);
         // The names of its keys are wanted even if the file has no entry.
         self.reader.rehearse(|| read(&entry(None, None)));
         let Some((_, value)) = self.find(key) else { return Vec::new() };
@@ -155,13 +170,18 @@ impl<'r> Section<'r> {
         }
     }
 
+    /// A path; absent and empty are the same.
+    pub fn optional_path(&self, key: &'static str) -> Option<PathBuf> {
+        (!self.is_blank(key)).then(|| self.path(key, ""))
+    }
+
     /// A text that is never shown.
     pub fn secret(&self, key: &'static str) -> Secret {
         let Some(text) = self.text(key).filter(|text| !text.text.is_empty()) else {
             return Secret::default();
         };
-        self.reader.learn_secret(text.span);
-        Secret::new(text.text)
+        self.reader.learn_secret(text.span.clone());
+        self.resolved(key, &text)
     }
 
     /// A list of texts that are never shown; one text will do as well.
@@ -170,7 +190,21 @@ impl<'r> Section<'r> {
         if let Some(text) = texts.iter().find(|text| !text.text.is_empty()) {
             self.reader.learn_secret(text.span.clone());
         }
-        texts.iter().map(|text| Secret::new(text.text)).collect()
+        texts.iter().map(|text| self.resolved(key, text)).collect()
+    }
+
+    /// The text with the environment's and files' texts put in (see [`super::references`]).
+    fn resolved(&self, key: &str, text: &Text<'r>) -> Secret {
+        let environment = self.reader.environment();
+        references::resolve(text.text, environment).unwrap_or_else(|why| {
+            let severity = match environment.is_required {
+                true => Severity::Error,
+                false => Severity::Warning,
+            };
+            let message = format!("{}: {}", self.name_of(key), why.message);
+            self.problem_at(severity, text.span.clone(), message, Some(why.help));
+            Secret::default()
+        })
     }
 
     /// A list of texts; one text will do as well.
@@ -203,6 +237,98 @@ impl<'r> Section<'r> {
     pub fn text(&self, key: &'static str) -> Option<Text<'r>> {
         let (_, value) = self.find(key)?;
         self.line(key, value, "a text in quotes")
+    }
+
+    /// A text of any number of lines; `None` when it is absent or empty.
+    pub fn lines(&self, key: &'static str) -> Option<Text<'r>> {
+        let (_, value) = self.find(key)?;
+        match value.get_ref().as_str() {
+            Some(text) if text.chars().any(|c| c.is_control() && !"\n\r\t".contains(c)) => {
+                let message = format!("{} has a control character", self.name_of(key));
+                self.problem_at(Severity::Error, value.span(), message, None);
+                None
+            }
+            Some(text) => {
+                Some(Text { text, span: value.span() }).filter(|text| !text.text.is_empty())
+            }
+            None => {
+                self.wrong(key, value, "a text in quotes");
+                None
+            }
+        }
+    }
+
+    /// A text that has to be there.
+    pub fn needed(&self, key: &'static str) -> String {
+        self.need(key);
+        self.string(key, "")
+    }
+
+    /// A secret that has to be there.
+    pub fn needed_secret(&self, key: &'static str) -> Secret {
+        self.need(key);
+        self.secret(key)
+    }
+
+    /// An error if `key` is absent or empty.
+    pub fn need(&self, key: &'static str) {
+        if self.is_blank(key) {
+            self.error(key, format!("{} is missing", self.name_of(key)), "it has no default");
+        }
+    }
+
+    /// A level as a number of the scale, or as the word for its range.
+    pub fn level(&self, key: &'static str, default: u16) -> u16 {
+        let Some((_, value)) = self.find(key) else { return default };
+        match value.get_ref().as_str().map(Level::parse) {
+            Some(Some(level)) => level.least().number(),
+            Some(None) => {
+                self.wrong(
+                    key,
+                    value,
+                    "a number of the scale, or one of INFO, WARN, CRIT, ERROR, DOWN",
+                );
+                default
+            }
+            None => self.number(key, value, &(0..=Status::DOWN.number())).unwrap_or(default),
+        }
+    }
+
+    /// A time zone by its name; absent or empty: that of this machine.
+    pub fn zone(&self, key: &'static str) -> TimeZone {
+        let zone = |name: &str| {
+            TimeZone::get(name.trim()).map_err(|_| {
+                format!("a time zone such as \"Europe/Paris\", not \"{}\"", name.escape_debug())
+            })
+        };
+        self.parsed(key, zone).unwrap_or_else(TimeZone::system)
+    }
+
+    /// Whether this is no entry of the file, but a question for the names of all keys.
+    pub fn is_rehearsal(&self) -> bool {
+        self.reader.is_rehearsing()
+    }
+
+    /// Keys of this entry that nobody asked for here, and that mean something in other entries of the
+    /// list.
+    pub fn idle_keys(&self) -> Vec<Text<'r>> {
+        let asked = self.asked.borrow();
+        let is_in = |keys: &BTreeSet<&'static str>, name: &str| {
+            keys.iter().any(|key| key.eq_ignore_ascii_case(name))
+        };
+        let known = self.reader.known().remove(&self.path).unwrap_or_default();
+        let names = self.names().into_iter().map(|(name, _)| name);
+        names.filter(|name| !is_in(&asked, name.text) && is_in(&known, name.text)).collect()
+    }
+
+    /// The bytes of the file at a place.
+    pub fn source(&self, span: Range<usize>) -> &'r str {
+        self.reader.text().get(span).unwrap_or_default()
+    }
+
+    /// A warning at a place in the file.
+    pub fn warn_at(&self, span: Range<usize>, message: String, help: &str) {
+        self.problem_at(Severity::Warning, span, message, Some(help.to_owned()));
     }
 
     /// All keys of a section whose names are chosen by the user, with their values.
@@ -255,9 +381,13 @@ impl<'r> Section<'r> {
         number
     }
 
-    /// Whether the file does not give this key, or as an empty text.
+    /// Whether the file does not give this key, or as an empty text or list.
     pub fn is_blank(&self, key: &'static str) -> bool {
-        self.find(key).is_none_or(|(_, value)| value.get_ref().as_str() == Some(""))
+        self.find(key).is_none_or(|(_, value)| match value.get_ref() {
+            DeValue::String(text) => text.is_empty(),
+            DeValue::Array(values) => values.is_empty(),
+            _ => false,
+        })
     }
 
     /// Whether the file gives this key.
@@ -372,6 +502,7 @@ impl<'r> Section<'r> {
     /// Looks `key` up, and remembers that it is known.
     fn find(&self, key: &'static str) -> Option<Entry<'r>> {
         self.reader.learn(&self.path, key);
+        self.asked.borrow_mut().insert(key);
         find(self.table?, key)
     }
 }

@@ -67,11 +67,13 @@ fn an_empty_file_gives_the_defaults_of_what_is_sent() {
     let Config { notifications, opentsdb, probes, .. } = good("");
     assert_eq!(notifications.min_level_to_send, 101);
     assert_eq!((notifications.on_probe_change, notifications.on_host_change), (false, false));
-    assert_eq!((notifications.flap_detection, notifications.flap_threshold), (true, 5));
-    assert_eq!(notifications.flap_window.as_secs(), 3600);
-    assert_eq!(notifications.quiet_hours, None);
-    assert_eq!(notifications.email.mode, EmailMode::Off);
-    assert_eq!(notifications.apprise.path, Path::new("/usr/local/bin/apprise"));
+    let flapping = notifications.flapping.unwrap();
+    assert_eq!((flapping.window.as_secs(), flapping.threshold), (3600, 5));
+    assert_eq!((notifications.quiet_hours, notifications.repeat), (None, None));
+    assert_eq!(notifications.group_wait.as_secs(), 0);
+    assert_eq!(notifications.group_window.as_secs(), 30);
+    assert_eq!(notifications.expire_after.as_secs(), 86_400);
+    assert_eq!(notifications.channels, []);
     assert_eq!((&*opentsdb.metric_prefix, opentsdb.buffer_size), ("wigo", 10_000));
     assert_eq!(opentsdb.deduplication.as_secs(), 600);
     assert!(probes.max_concurrent >= 2);
@@ -311,22 +313,6 @@ fn a_join_token_that_was_cut_is_a_mistake_and_is_not_shown() {
 }
 
 #[test]
-fn switches_are_numbers_or_words() {
-    let mode = |text: &str| {
-        let text = format!("[Notifications]\nEmailEnabled = {text}");
-        parse(&text, path()).unwrap().config.notifications.email.mode
-    };
-    assert_eq!(mode("0"), EmailMode::Off);
-    assert_eq!(mode("false"), EmailMode::Off);
-    assert_eq!(mode("1"), EmailMode::Always);
-    assert_eq!(mode("true"), EmailMode::Always);
-    assert_eq!(mode("2"), EmailMode::AfterHttpFailure);
-    assert_eq!(errors("[Notifications]\nEmailEnabled = 3").len(), 1);
-    let text = "[Notifications]\nHttpEnabled = 7\nHttpUrl = \"https://example.org/\"";
-    assert!(good(text).notifications.http.enabled);
-}
-
-#[test]
 fn what_is_enabled_without_an_address_is_a_warning() {
     assert_eq!(warnings("[Notifications]\nHttpEnabled = true").len(), 1);
     assert_eq!(warnings("[Notifications]\nEmailEnabled = 1").len(), 3);
@@ -347,22 +333,6 @@ fn one_mistake_is_one_error() {
     check("[Global]\nGroup = 1");
     check("[PushClient]\nPort = 0");
     check("[RemoteWigos]\nPassword = 1");
-}
-
-#[test]
-fn quiet_hours_need_both_ends() {
-    let text = "[Notifications]\nQuietHoursFrom = \"22:00\"\nQuietHoursTo = \"07:30\"";
-    let hours = good(text).notifications.quiet_hours.unwrap();
-    assert_eq!((hours.from.hour(), hours.to.minute(), hours.min_level_to_send), (22, 30, 0));
-    assert_eq!(warnings("[Notifications]\nQuietHoursFrom = \"22:00\"").len(), 1);
-    let text = "[Notifications]\nQuietHoursFrom = \"25:00\"\nQuietHoursTo = \"07:30\"";
-    assert_eq!(
-        errors(text),
-        [
-            "wigo.conf:2: `QuietHoursFrom` in [Notifications] must be a time of day such as \"22:30\", not \
-          \"25:00\""
-        ]
-    );
 }
 
 #[test]
@@ -476,7 +446,6 @@ fn a_file_of_the_original_loads_with_warnings_only() {
         messages,
         [
             (12, "`ListenAddress` is retired and has no effect"),
-            (47, "`RescueOnly` is retired and has no effect"),
             (67, "`CheckRemotes` is retired and has no effect"),
         ]
     );
@@ -489,7 +458,9 @@ fn the_sample_is_good_as_it_is() {
 
 #[test]
 fn the_sample_shows_the_defaults() {
-    let shown = good(&sample_without_hashes());
+    // With examples of channels and nothing to tell them, there is a warning.
+    let sample = sample_without_hashes();
+    let shown = good(&sample.replace("OnProbeChange = false", "OnProbeChange = true"));
     let defaults = good("");
     assert_eq!(shown.global, defaults.global);
     let mut shown_less_examples = shown.clone();
@@ -498,7 +469,11 @@ fn the_sample_shows_the_defaults() {
     assert_eq!(shown.push_server, defaults.push_server);
     assert_eq!(shown.push_client, defaults.push_client);
     assert_eq!(shown.probes.max_concurrent, defaults.probes.max_concurrent);
-    shown_less_examples.notifications.apprise.targets.clear();
+    // The examples of channels and of confirmation.
+    let told = &mut shown_less_examples.notifications;
+    told.channels.clear();
+    told.on_probe_change = false;
+    told.confirm.drain(..told.confirm.len() - 1);
     shown_less_examples.opentsdb.tags.clear();
     assert_eq!(shown_less_examples.notifications, defaults.notifications);
     assert_eq!(shown_less_examples.opentsdb, defaults.opentsdb);
@@ -508,7 +483,10 @@ fn the_sample_shows_the_defaults() {
 #[test]
 fn the_sample_shows_every_key() {
     let sample = sample_without_hashes();
-    let Ok((_, known)) = read(&sample, path(), None) else { panic!("the sample is refused") };
+    let environment = Environment::of_process();
+    let Ok((_, known)) = read(&sample, path(), None, &environment) else {
+        panic!("the sample is refused")
+    };
     let mut shown = BTreeSet::new();
     collect_keys("", &DeTable::parse(&sample).unwrap().into_inner(), &mut shown);
     for (section, keys) in &known {

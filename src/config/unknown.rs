@@ -16,7 +16,7 @@ const MAX_COMPARED_CHARS: usize = 64;
 const MAX_PLACES: usize = 3;
 
 /// Keys that older versions had, or that their sample showed, and what became of them.
-const RETIRED: [(&str, &str); 10] = [
+const RETIRED: [(&str, &str); 9] = [
     ("ListenPort", "write `Port` in [Http] instead"),
     ("ListenAddress", "write `Address` in [Http] instead"),
     ("OpenTSDBEnabled", "write `Enabled` in [OpenTSDB] instead"),
@@ -26,10 +26,6 @@ const RETIRED: [(&str, &str); 10] = [
     ("RemoteWigosCheckInterval", "write `CheckInterval` in [RemoteWigos] instead"),
     ("ConfigFile", "give the path with `--config` instead"),
     ("CheckRemotes", "write `CheckRemotesDepth` in [[AdvancedList]] instead"),
-    (
-        "RescueOnly",
-        "remove it: it never had one, and `MinLevelToSend` says what is worth a message",
-    ),
 ];
 
 /// Warns about everything in the file that was not read.

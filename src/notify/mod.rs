@@ -8,7 +8,8 @@
 
 pub mod channel;
 pub mod decision;
-mod desk;
+pub mod delivery;
+pub mod desk;
 mod fact;
 pub mod incident;
 pub mod message;
@@ -17,12 +18,16 @@ pub mod policy;
 pub mod rules;
 pub mod subject;
 pub mod suppression;
+pub mod title;
+mod witness;
 mod world;
 
 pub use decision::{Decision, Outcome, Reason, Step};
+pub use desk::Desk;
 pub use incident::{Event, Incident, Member, Moment, Told};
 pub use message::{Kind, Line, Message, Priority};
 pub use notifier::{Change, ChannelHealth, Health, IncidentNews, Notifier, NotifyError};
 pub use rules::Rules;
 pub use subject::Subject;
 pub use suppression::{Schedule, Scope, Suppression, Window};
+pub use witness::Witnesses;

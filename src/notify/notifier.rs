@@ -29,6 +29,11 @@ pub enum NotifyError {
     TooSlow(Duration),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(
+        "it is done, and not on the disk yet: the database did not answer within {} s; until it does a \
+         restart would undo it", .0.as_secs()
+    )]
+    NotWritten(Duration),
     #[error("wigo stops")]
     Stopped,
 }
@@ -105,7 +110,8 @@ pub struct IncidentNews {
 pub struct Notifier(Arc<super::desk::Desk>);
 
 impl Notifier {
-    pub(super) fn of(desk: Arc<super::desk::Desk>) -> Notifier {
+    /// A handle on a desk.
+    pub fn of(desk: Arc<super::desk::Desk>) -> Notifier {
         Notifier(desk)
     }
 

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use jiff::{civil::Time, tz::TimeZone};
 
-use crate::status::Status;
+use crate::{
+    config::{self, Config},
+    status::{Level, Status},
+};
 
 /// All rules. Durations of zero mean "never" or "at once", as said.
 #[derive(Clone, Debug, PartialEq)]
@@ -132,6 +135,8 @@ pub struct Channel {
     pub per_minute: u32,
 }
 
+/// Days of the week and a time of each. Earlier `to` than `from`: it holds midnight, and belongs to the day on
+/// which it began. Both the same: the whole day.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Hours {
     pub days: Vec<i8>,
@@ -139,3 +144,62 @@ pub struct Hours {
     pub to: Time,
     pub zone: TimeZone,
 }
+
+impl Rules {
+    /// Those that a configuration says.
+    pub fn of(config: &Config) -> Rules {
+        let told = &config.notifications;
+        Rules {
+            sender: config.global.hostname.clone(),
+            page_url: told.page_url.clone(),
+            min_level: least(told.min_level_to_send),
+            on_probe_change: told.on_probe_change,
+            on_host_change: told.on_host_change,
+            rescue_only: told.rescue_only,
+            flapping: told.flapping.clone(),
+            confirm: told.confirm.clone(),
+            group_by: told.group_by.clone(),
+            group_wait: told.group_wait,
+            group_window: told.group_window,
+            repeat: told.repeat.clone(),
+            escalate_after: told.escalate_after,
+            quiet: told.quiet_hours.clone(),
+            dependencies: config.dependencies.iter().filter_map(dependency).collect(),
+            channels: told.channels.iter().map(channel).collect(),
+            expire: told.expire_after,
+            has_witnesses: !told.witnesses.is_empty(),
+        }
+    }
+}
+
+/// What is OK is no problem, whatever the configuration says.
+fn least(level: u16) -> Status {
+    Status::new(level.into()).unwrap_or(Status::OK).max(Level::Info.least())
+}
+
+/// `None` for a rule that can do nothing; the configuration has warned of it.
+fn dependency(rule: &config::Dependency) -> Option<Dependency> {
+    let names_some = rule.group.is_some() || rule.host.is_some();
+    let dependency = || Dependency {
+        group: rule.group.clone(),
+        host: rule.host.clone(),
+        on: rule.depends_on.clone(),
+    };
+    (names_some && !rule.depends_on.is_empty()).then(dependency)
+}
+
+fn channel(channel: &config::ChannelConfig) -> Channel {
+    Channel {
+        name: channel.name.clone(),
+        matches: channel.matches.clone(),
+        min_level: channel.min_level.max(Level::Info.least()),
+        escalation: channel.escalation,
+        reminders_only: channel.reminders_only,
+        only_fallback: channel.only_fallback,
+        hours: channel.hours.clone(),
+        per_minute: channel.per_minute,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -15,9 +15,14 @@ mod read;
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
+use rusqlite::Connection;
 use uuid::Uuid;
 
-use super::{StoreError, shared::Shared};
+use super::{
+    StoreError,
+    database::{meta, set_meta},
+    shared::Shared,
+};
 use crate::{
     notify::{
         Decision, Incident, Kind, Message, Moment,
@@ -43,13 +48,15 @@ pub(super) const TABLES: [(&str, &str); 7] = [
 
 const MOMENT_COLUMNS: &str = "id, incident, at, event, host, probe, status, text, by";
 const NOTIFICATION_COLUMNS: &str = "id, key, channel, kind, incident, host, probe, title, status, at, \
-                                    state, attempts, next, delivered, answer, expires, text, message";
+                                    state, attempts, next, delivered, answer, expires, text, copied, \
+                                    message";
 const DECISION_COLUMNS: &str =
     "id, at, host, probe, entry, incident, channel, status, outcome, reason, chain, key";
 
 /// In `meta`: the entry of the journal up to which the policy has seen all…
 pub(super) const CURSOR: &str = "notify_cursor";
-/// …and the number of the last commit.
+/// …and which process wrote the last commit, and its number there.
+pub(super) const PROCESS: &str = "notify_process";
 pub(super) const COMMITS: &str = "notify_commits";
 
 /// The most rows that a query returns.
@@ -58,8 +65,10 @@ pub const MAX_NOTIFY_PAGE: usize = 1_000;
 /// What came of one turn of the desk: stored together or not at all.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Commit {
-    /// Grows with each commit of this instance. One that is there already is not written again.
-    pub number: u64,
+    /// A number of the process, by chance.
+    pub process: i64,
+    /// Grows with each commit of the process. One that is there already is not written again.
+    pub number: i64,
     /// The entry of the journal up to which the policy has seen all.
     pub cursor: u64,
     /// Pieces of the policy's state.
@@ -76,8 +85,6 @@ pub struct Commit {
 pub struct Resumed {
     /// The entry of the journal up to which the policy has seen all; `None`: this is the first start.
     pub cursor: Option<u64>,
-    /// The number of the last commit.
-    pub commits: u64,
     /// The state of the policy.
     pub state: Stored,
 }
@@ -147,6 +154,8 @@ pub struct Due {
     pub message: Message,
     /// How often it was tried.
     pub attempts: u32,
+    /// Of this message or of an earlier one of its incident, another channel got a copy.
+    pub is_copied: bool,
 }
 
 /// One attempt to deliver a message.
@@ -310,7 +319,32 @@ impl NotifyStore {
         })
     }
 
-    /// How many messages each channel has.
+    /// Messages of a channel that have waited since before `since`, and of which no other channel got a copy.
+    pub fn overdue(
+        &self,
+        channel: &str,
+        since: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Message>, StoreError> {
+        self.connections.read_outbox("read the outbox of", |connection| {
+            outbox::overdue(connection, channel, since, limit)
+        })
+    }
+
+    /// Puts copies of messages into the outbox, each made of the one with the key beside it.
+    pub fn copy(&self, copies: &[(String, Message)]) -> Result<(), StoreError> {
+        self.connections
+            .write_outbox("write to the outbox of", |connection| outbox::copy(connection, copies))
+    }
+
+    /// Gives up all messages that wait for a channel. Returns how many there were.
+    pub fn abandon(&self, channel: &str, why: &str) -> Result<usize, StoreError> {
+        self.connections.write_outbox("write to the outbox of", |connection| {
+            outbox::abandon(connection, channel, why)
+        })
+    }
+
+    /// How many messages a channel has.
     pub fn channel_count(&self, channel: &str) -> Result<ChannelCount, StoreError> {
         self.connections
             .read_outbox("read the outbox of", |connection| outbox::count(connection, channel))
@@ -372,6 +406,14 @@ impl NotifyStore {
     /// Decisions that match, the newest first.
     pub fn decisions(&self, query: &DecisionQuery) -> Result<Page<StoredDecision>, StoreError> {
         self.shared.ask("decisions", |connection| read::decisions(connection, query))
+    }
+}
+
+/// Notes in a new database how far the policy had come in the one before.
+pub(super) fn carry_over_cursor(from: &Connection, into: &Connection) -> rusqlite::Result<()> {
+    match meta(from, CURSOR)? {
+        Some(cursor) => set_meta(into, CURSOR, cursor),
+        None => Ok(()),
     }
 }
 

@@ -14,7 +14,7 @@ use super::{
     database::{beside, connect, highest_id},
     instances,
     journal::{self, Inserter},
-    orders, results,
+    notify, orders, results,
     schema::{self, Found},
 };
 
@@ -114,6 +114,11 @@ pub(super) fn carry_over(broken: &Path, into: &mut Connection) -> Saved {
     ] {
         let _ = copy_rows(&from, &transaction, table, columns);
     }
+    // What people were told of, and what they are still to be told.
+    for (table, columns) in notify::TABLES {
+        let _ = copy_rows(&from, &transaction, table, columns);
+    }
+    let _ = notify::carry_over_cursor(&from, &transaction);
     // From both ends: the first damaged page stops a pass, and an entry that comes twice is one.
     for order in ["DESC", "ASC"] {
         let _ = copy_entries(&from, &transaction, order);

@@ -262,6 +262,7 @@ const STEPS: [&str; 5] = [
         answer    TEXT    NOT NULL,     -- what the receiver said, or why it failed
         expires   INTEGER NOT NULL,     -- Unix milliseconds
         text      TEXT    NOT NULL,     -- as it was sent last
+        copied    INTEGER NOT NULL,     -- 0, 1: another channel got a copy, since this one failed
         message   TEXT    NOT NULL      -- JSON
     ) STRICT;
     CREATE INDEX notification_due ON notification (channel, next) WHERE state = 'waiting';

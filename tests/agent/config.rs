@@ -216,7 +216,6 @@ BufferSize = 10000
     agent.wait_status("fine", 100);
     let log = agent.log();
     assert!(log.contains("wigo.conf:11") && log.contains("`ListenPort`"), "{log}");
-    assert!(log.contains("`RescueOnly`"), "{log}");
     assert_eq!(agent.json("/api/groups"), serde_json::json!(["local"]), "an empty group");
     assert_ne!(agent.json("/api")["Hostname"], "", "the system's name");
 }

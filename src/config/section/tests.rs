@@ -3,10 +3,13 @@
 use std::path::Path;
 
 use super::*;
+use crate::config::Environment;
 
 /// Reads a file with `read`, and says what was wrong with it.
 fn check<T>(text: &str, read: impl FnOnce(&Section<'_>) -> T) -> (T, Vec<String>) {
-    let reader = Reader::new(Path::new("f"), text).unwrap_or_else(|problems| panic!("{problems}"));
+    let environment = Environment::of_process();
+    let reader = Reader::new(Path::new("f"), text, &environment)
+        .unwrap_or_else(|problems| panic!("{problems}"));
     let value = read(&reader.root());
     (value, reader.into_problems().iter().map(|problem| problem.message.clone()).collect())
 }
@@ -79,7 +82,8 @@ fn a_section_must_be_one() {
 
 #[test]
 fn keys_of_a_list_are_known_without_an_entry() {
-    let reader = Reader::new(Path::new("f"), "").unwrap();
+    let environment = Environment::of_process();
+    let reader = Reader::new(Path::new("f"), "", &environment).unwrap();
     let list = reader.root().list("L", |entry| {
         entry.error("X", "absent".to_owned(), "");
         entry.boolean("X", true)

@@ -61,11 +61,6 @@ fn retired_keys_name_what_replaces_them() {
         ("OpenTSDBMetricPrefix", "Global", "write `MetricPrefix` in [OpenTSDB] instead"),
         ("RemoteWigosCheckInterval", "Global", "write `CheckInterval` in [RemoteWigos] instead"),
         ("ConfigFile", "Global", "give the path with `--config` instead"),
-        (
-            "RescueOnly",
-            "Notifications",
-            "remove it: it never had one, and `MinLevelToSend` says what is worth a message",
-        ),
     ] {
         let expected = format!("f:2: `{key}` is retired and has no effect; {help}");
         check(&format!("[{section}]\n{key} = 1"), &expected);

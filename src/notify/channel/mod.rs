@@ -1,10 +1,70 @@
-//! The ways of telling people: one file each. To add one: a file, and a line in `KINDS`.
+//! The ways of telling people: one file each. To add one: a file, a `pub mod`, and a line in `channels!`.
+
+pub mod apprise;
+pub mod email;
+pub mod exec;
+pub mod http;
+pub mod xmpp;
 
 use std::{fmt, future::Future, pin::Pin, time::Duration};
 
 use jiff::Timestamp;
 
 use super::Message;
+use crate::config::Section;
+
+/// The list of all kinds: the variant of [`Settings`], the module, the word in the configuration, and what
+/// of an incident its receiver keeps together.
+macro_rules! channels {
+    ($($variant:ident $module:ident $word:literal $together:literal;)*) => {
+        /// What a channel of any kind has to know.
+        #[derive(Clone, Debug, PartialEq)]
+        pub enum Settings {
+            $($variant($module::Settings),)*
+        }
+
+        /// All kinds, in the order in which they are documented.
+        pub const KINDS: &[Kind] = &[
+            $(Kind {
+                word: $word,
+                together: $together,
+                read: |entry| Settings::$variant(<$module::Settings as Configured>::read(entry)),
+            },)*
+        ];
+
+        impl Settings {
+            /// What kind of channel it is.
+            pub fn kind(&self) -> &'static Kind {
+                let word = match self { $(Settings::$variant(_) => $word,)* };
+                KINDS.iter().find(|kind| kind.word == word).unwrap_or(&KINDS[0])
+            }
+        }
+    };
+}
+
+channels! {
+    Http http "http" "nothing: the original's form";
+    Email email "email" "a thread";
+    Xmpp xmpp "xmpp" "a thread";
+    Apprise apprise "apprise" "nothing";
+    Exec exec "exec" "what the program makes of it";
+}
+
+/// One kind of channel.
+pub struct Kind {
+    /// What `Type` says in the configuration.
+    pub word: &'static str,
+    /// What the messages of one incident become at the receiver.
+    pub together: &'static str,
+    /// Asks for the keys of this kind.
+    pub(crate) read: fn(&Section<'_>) -> Settings,
+}
+
+/// What the settings of each kind can do.
+pub(crate) trait Configured: Sized {
+    /// Asks for the keys; what is wrong with them is told to `entry`.
+    fn read(entry: &Section<'_>) -> Self;
+}
 
 /// One way of telling people.
 pub trait Channel: Send + Sync + 'static {

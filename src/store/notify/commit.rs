@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{COMMITS, CURSOR, Commit, MOMENT_COLUMNS, State};
+use super::{COMMITS, CURSOR, Commit, MOMENT_COLUMNS, PROCESS, State};
 use crate::{
     notify::{Decision, Incident, Kind, Message, Moment, Subject, policy::Changed},
     status::Status,
@@ -12,9 +12,8 @@ use crate::{
 
 /// Writes a commit, unless it is there already.
 pub(super) fn write(connection: &Connection, commit: &Commit) -> rusqlite::Result<()> {
-    let written = meta(connection, COMMITS)?.unwrap_or(0);
-    let number = commit.number.cast_signed();
-    if number <= written {
+    let is_ours = meta(connection, PROCESS)? == Some(commit.process);
+    if is_ours && meta(connection, COMMITS)?.is_some_and(|written| commit.number <= written) {
         return Ok(());
     }
     commit.changed.iter().try_for_each(|changed| write_piece(connection, changed))?;
@@ -23,7 +22,8 @@ pub(super) fn write(connection: &Connection, commit: &Commit) -> rusqlite::Resul
     commit.decisions.iter().try_for_each(|decision| write_decision(connection, decision))?;
     commit.messages.iter().try_for_each(|message| write_message(connection, message))?;
     set_meta(connection, CURSOR, commit.cursor.cast_signed())?;
-    set_meta(connection, COMMITS, number)
+    set_meta(connection, PROCESS, commit.process)?;
+    set_meta(connection, COMMITS, commit.number)
 }
 
 fn write_piece(connection: &Connection, changed: &Changed) -> rusqlite::Result<()> {
@@ -118,8 +118,8 @@ fn write_decision(connection: &Connection, decision: &Decision) -> rusqlite::Res
 /// Puts a message into the outbox. One with its key that is there already stays as it is.
 pub(super) fn write_message(connection: &Connection, message: &Message) -> rusqlite::Result<()> {
     let sql = "INSERT OR IGNORE INTO notification (key, channel, kind, incident, host, probe, title, \
-               status, at, state, attempts, next, delivered, answer, expires, text, message) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, ?9, NULL, '', ?11, '', ?12)";
+               status, at, state, attempts, next, delivered, answer, expires, text, copied, message) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, ?9, NULL, '', ?11, '', 0, ?12)";
     connection
         .prepare_cached(sql)?
         .execute(params![

@@ -17,7 +17,10 @@ pub(super) fn due(
                  WHERE earlier.channel = waiting.channel AND earlier.incident = waiting.incident \
                  AND earlier.state = 'waiting' AND earlier.id < waiting.id)";
     let sql = format!(
-        "SELECT message, attempts FROM notification AS waiting INDEXED BY notification_due \
+        "SELECT message, attempts, EXISTS (SELECT 1 FROM notification AS same \
+         INDEXED BY notification_incident WHERE same.incident = waiting.incident \
+         AND same.channel = waiting.channel AND same.copied) OR copied \
+         FROM notification AS waiting INDEXED BY notification_due \
          WHERE channel = ?1 AND state = 'waiting' AND next <= ?2 AND {first} \
          ORDER BY next, id LIMIT ?3"
     );
@@ -27,7 +30,7 @@ pub(super) fn due(
     while let Some(row) = rows.next()? {
         let message = row.get_ref(0)?.as_str().map(serde_json::from_str::<Message>);
         if let Ok(Ok(message)) = message {
-            due.push(Due { message, attempts: row.get(1)? });
+            due.push(Due { message, attempts: row.get(1)?, is_copied: row.get(2)? });
         }
     }
     let later: Option<i64> = connection
@@ -43,7 +46,7 @@ pub(super) fn due(
 pub(super) fn attempted(connection: &Connection, attempts: &[Attempt]) -> rusqlite::Result<()> {
     for attempt in attempts {
         if let Some(instead) = &attempt.instead {
-            write_message(connection, instead)?;
+            write_copy(connection, &attempt.key, instead)?;
         }
         let tried = attempt.tried.as_ref();
         let sql = "UPDATE notification SET state = ?2, next = ?3, attempts = attempts + ?4, \
@@ -77,6 +80,48 @@ pub(super) fn attempted(connection: &Connection, attempts: &[Attempt]) -> rusqli
         }
     }
     Ok(())
+}
+
+fn write_copy(connection: &Connection, of: &str, message: &Message) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("UPDATE notification SET copied = 1 WHERE key = ?1")?
+        .execute([of])?;
+    write_message(connection, message)
+}
+
+/// Puts copies into the outbox.
+pub(super) fn copy(connection: &Connection, copies: &[(String, Message)]) -> rusqlite::Result<()> {
+    copies.iter().try_for_each(|(of, message)| write_copy(connection, of, message))
+}
+
+/// Messages of a channel that have waited for long and of which there is no copy.
+pub(super) fn overdue(
+    connection: &Connection,
+    channel: &str,
+    since: Timestamp,
+    limit: usize,
+) -> rusqlite::Result<Vec<Message>> {
+    let sql = "SELECT message FROM notification INDEXED BY notification_due WHERE channel = ?1 \
+               AND state = 'waiting' AND copied = 0 AND at < ?2 ORDER BY id LIMIT ?3";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params![channel, since.as_millisecond(), limit as i64])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let message = row.get_ref(0)?.as_str().map(serde_json::from_str);
+        found.extend(message.ok().and_then(Result::ok));
+    }
+    Ok(found)
+}
+
+/// Gives up all messages that wait for a channel.
+pub(super) fn abandon(
+    connection: &Connection,
+    channel: &str,
+    why: &str,
+) -> rusqlite::Result<usize> {
+    let sql = "UPDATE notification SET state = 'dead', next = NULL, answer = ?2 \
+               WHERE channel = ?1 AND state = 'waiting'";
+    connection.execute(sql, params![channel, why])
 }
 
 /// Has a message delivered again.

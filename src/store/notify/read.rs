@@ -8,9 +8,9 @@ use rusqlite::{
 use uuid::Uuid;
 
 use super::{
-    COMMITS, CURSOR, DECISION_COLUMNS, DecisionQuery, IncidentQuery, MAX_NOTIFY_PAGE,
-    MOMENT_COLUMNS, NOTIFICATION_COLUMNS, Notification, NotificationQuery, Page, Resumed, State,
-    StoredDecision, Try,
+    CURSOR, DECISION_COLUMNS, DecisionQuery, IncidentQuery, MAX_NOTIFY_PAGE, MOMENT_COLUMNS,
+    NOTIFICATION_COLUMNS, Notification, NotificationQuery, Page, Resumed, State, StoredDecision,
+    Try,
 };
 use crate::{
     notify::{Decision, Incident, Kind, Message, Moment, Subject, policy::Stored},
@@ -26,7 +26,6 @@ pub(super) fn resumed(connection: &Connection) -> rusqlite::Result<Resumed> {
     let pieces = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     Ok(Resumed {
         cursor: meta(connection, CURSOR)?.map(i64::cast_unsigned),
-        commits: meta(connection, COMMITS)?.map_or(0, i64::cast_unsigned),
         state: Stored { pieces: pieces.collect::<rusqlite::Result<_>>()? },
     })
 }

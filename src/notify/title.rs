@@ -1,0 +1,24 @@
+//! What an incident is called.
+
+use super::Incident;
+
+/// The most of the first line of an output that is in a title, in bytes.
+const MAX_SAID: usize = 120;
+
+/// `db1 / disk is CRIT: 95 % used (3 of 45)`: what broke first, how bad the incident is, and how many more
+/// there are.
+pub fn incident(incident: &Incident) -> String {
+    let lead = incident.members.iter().find(|member| member.subject == incident.lead);
+    let level = incident.status.level().word();
+    let mut title = format!("{} is {level}", incident.lead);
+    let said = lead.and_then(|lead| lead.output.lines().next()).unwrap_or_default().trim();
+    if !said.is_empty() {
+        title.push_str(": ");
+        title.push_str(super::fact::cut(said, MAX_SAID));
+    }
+    let (members, bad) = incident.count();
+    if members > 1 {
+        title.push_str(&format!(" ({bad} of {members})"));
+    }
+    title
+}
