@@ -124,7 +124,7 @@ pub fn not_done(error: &NotifyError) -> Box<Response> {
         NotifyError::NoChannel(_) | NotifyError::NoNotification(_) => StatusCode::NOT_FOUND,
         NotifyError::Failed(_) | NotifyError::TooSlow(_) => StatusCode::BAD_GATEWAY,
         NotifyError::Store(error) => return Box::new(reply::not_written(error)),
-        NotifyError::Stopped => StatusCode::SERVICE_UNAVAILABLE,
+        NotifyError::NotWritten(_) | NotifyError::Stopped => StatusCode::SERVICE_UNAVAILABLE,
     };
     Box::new(reply::refuse(status, error.to_string()))
 }

@@ -212,7 +212,7 @@ mod tests {
         )
         .unwrap();
         let expected = "\
-1  kernel  group web   opens 1970-01-01T00:01:00 (UTC)  every week mon,sun 02:00 Europe/Paris for 2h                    held 4  by alice: patch\\u{1b}  until 1970-01-01T00:10:00 (UTC)
+1  kernel  group web   opens 1970-01-01T00:01:00 (UTC)  every week mon,sun 02:00 Europe/Paris for 2h            held 4  by alice: patch\\u{1b}  until 1970-01-01T00:10:00 (UTC)
 2  move    everything  open now                         1970-01-01T00:00:00 (UTC) to 1970-01-01T00:01:00 (UTC)  held 0  by bob
 ";
         assert_eq!(windows(&answer.windows, &LOOK), expected);

@@ -125,7 +125,7 @@ mod tests {
         let text = list(&page, &Look { colour: false, zone: TimeZone::UTC });
         let expected = "\
 older ones are left out: ask with a higher --limit
-1970-01-01T00:00:00 (UTC)  1  slack  recovered  OK    web1        delivered 1970-01-01T00:00:01 (UTC): 200
+1970-01-01T00:00:00 (UTC)  1  slack  recovered  OK    web1       delivered 1970-01-01T00:00:01 (UTC): 200
 1970-01-01T00:01:00 (UTC)  2  mail   problem    CRIT  db1\\u{1b}  given up after 3 attempts: 550 no
 ";
         assert_eq!(text, expected);

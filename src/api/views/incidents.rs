@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{Decision, Notification};
 use crate::{
-    notify::{self, Event, Member, Moment, Subject},
+    notify::{self, Event, Member, Moment, Subject, title},
     status::Status,
     tree::ProbeName,
 };
@@ -160,21 +160,6 @@ fn state(incident: &notify::Incident) -> &'static str {
     if incident.is_open() { "open" } else { "closed" }
 }
 
-/// The incident in one line: of what is over the worst that it was.
-fn title(incident: &notify::Incident) -> String {
-    let lead = incident.members.iter().find(|member| member.subject == incident.lead);
-    let output = lead.map(|lead| lead.output.lines().next().unwrap_or_default().trim());
-    let (is, status) = match incident.is_open() {
-        true => ("is", incident.status),
-        false => ("was", incident.worst),
-    };
-    let title = format!("{} {is} {}", incident.lead, status.level().word());
-    match output.filter(|output| !output.is_empty()) {
-        Some(output) => format!("{title}: {output}"),
-        None => title,
-    }
-}
-
 impl Incident {
     /// As it is. `silenced`: all that is bad in it is held back.
     pub fn new(incident: &notify::Incident, silenced: bool) -> Incident {
@@ -190,7 +175,7 @@ impl Incident {
         };
         Incident {
             id: incident.id,
-            title: title(incident),
+            title: title::incident(incident),
             state: state(incident),
             status: incident.status,
             worst: incident.worst,
@@ -351,11 +336,11 @@ mod tests {
     #[test]
     fn the_title_says_what_broke_and_how_bad_it_is_or_was() {
         let mut incident = incident();
-        assert_eq!(title(&incident), "db1 / disk is CRIT: 95 % used");
+        assert_eq!(title::incident(&incident), "db1 / disk is CRIT: 95 % used (4 of 5)");
         (incident.status, incident.closed) = (Status::OK, Some(at(200)));
-        assert_eq!(title(&incident), "db1 / disk was CRIT: 95 % used");
+        assert_eq!(title::incident(&incident), "db1 / disk was CRIT: 95 % used");
         incident.members.clear();
-        assert_eq!(title(&incident), "db1 / disk was CRIT");
+        assert_eq!(title::incident(&incident), "db1 / disk was CRIT");
     }
 
     #[test]
