@@ -99,3 +99,13 @@ pub enum Schedule {
         zone: String,
     },
 }
+
+impl Suppression {
+    /// Its id.
+    pub fn id(&self) -> u64 {
+        match self {
+            Suppression::Ack(ack) => ack.id,
+            Suppression::Silence(silence) => silence.id,
+        }
+    }
+}

@@ -2,8 +2,6 @@
 //!
 //! Nothing in this folder knows a file, a socket, a channel, a runtime or a clock.
 
-mod stand_in;
-
 use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
@@ -13,7 +11,29 @@ use uuid::Uuid;
 use super::{Decision, Message, Moment, Subject, Window};
 use crate::status::Status;
 
-pub use stand_in::{Policy, Standing};
+mod behind;
+mod chain;
+mod commands;
+mod confirm;
+mod cover;
+mod ending;
+mod engine;
+mod facts;
+mod flapping;
+mod identify;
+mod incidents;
+mod judge;
+mod matching;
+mod pieces;
+mod quiet;
+mod state;
+mod tell;
+mod text;
+mod timers;
+mod track;
+
+pub use engine::{Policy, Standing};
+pub use identify::identify;
 
 /// Something that happened, from the journal.
 #[derive(Clone, Debug, PartialEq)]
@@ -151,7 +171,7 @@ pub enum Answer {
 /// gone.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Changed {
-    /// `subject`, `incident`, `suppression`, `window`, `channel`, `global`.
+    /// `subject`, `host`, `incident`, `suppression`, `window`, `channel`, `global`.
     pub kind: &'static str,
     pub key: String,
     pub value: Option<String>,
