@@ -145,7 +145,7 @@ impl HeldBack {
     post, path = "/api/hosts/{host}/ack", operation_id = "ack_host", tag = "incidents",
     params(
         ("host" = String, Path, description = "a host by its name or its uuid"),
-        ("probe" = Option<String>, Query, description = "one of its probes; the host itself if not given"),
+        ("probe" = Option<String>, Query, description = "one of its probes; the host with all of them if not given"),
         ("reason" = Option<String>, Query, description = "why; at most 500 characters are kept"),
         ("for" = inline(Option<Span>), Query, description = "not longer than this: 30m, 4h, 7d"),
     ),

@@ -19,7 +19,7 @@ use super::{
     reply, views,
 };
 use crate::{
-    notify::{Subject, Suppression, policy::Policy},
+    notify::{Subject, policy},
     store::DecisionQuery,
 };
 
@@ -82,46 +82,26 @@ async fn explained(api: &Api, query: &QueryPairs) -> Refused<Why> {
         return Err(missing(unknown_host(host)));
     }
     let of = subject.clone();
-    let standing = api.notifier.look(move |policy, _, now| standing(policy, &of, now)).await;
+    let standing = api.notifier.look(move |policy, _, _| policy.standing(&of)).await;
     Ok(Why {
         host: subject.host,
         probe: subject.probe.map(|probe| probe.to_string()).unwrap_or_default(),
         at: at.as_second(),
-        standing,
+        standing: standing.map(views::Standing::from),
         decisions,
     })
 }
 
-fn standing(policy: &Policy, subject: &Subject, now: Timestamp) -> Option<views::Standing> {
-    let standing = policy.standing(subject)?;
-    let said = |id: u64| holder(policy, id, now).unwrap_or_else(|| format!("{id}"));
-    Some(views::Standing {
-        status: standing.shown,
-        confirmed: standing.confirmed,
-        since: standing.since.as_second(),
-        flapping: standing.flapping,
-        silenced: standing.silenced.map(said),
-        acked: standing.acked.map(said),
-        behind: standing.behind,
-    })
-}
-
-/// Who holds it back, and why: of a suppression or a window.
-fn holder(policy: &Policy, id: u64, now: Timestamp) -> Option<String> {
-    let by = |author: &str, reason: &str| match reason {
-        "" => format!("by {author}"),
-        reason => format!("by {author}: {reason}"),
-    };
-    let suppressions = policy.suppressions().find_map(|one| match one {
-        Suppression::Ack(ack) if ack.id == id => Some(by(&ack.author, &ack.reason)),
-        Suppression::Silence(silence) if silence.id == id => {
-            Some(by(&silence.author, &silence.reason))
+impl From<policy::Standing> for views::Standing {
+    fn from(standing: policy::Standing) -> views::Standing {
+        views::Standing {
+            status: standing.shown,
+            confirmed: standing.confirmed,
+            since: standing.since.as_second(),
+            flapping: standing.flapping,
+            silenced: standing.silenced,
+            acked: standing.acked,
+            behind: standing.behind,
         }
-        _ => None,
-    });
-    let mut windows = policy.windows();
-    suppressions.or_else(|| {
-        let window = windows.find(|window| window.id == id && window.open_at(now).is_some())?;
-        Some(format!("in the window `{}` {}", window.name, by(&window.author, &window.reason)))
-    })
+    }
 }

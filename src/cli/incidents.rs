@@ -311,7 +311,7 @@ mod tests {
 DOWN  01234567  1970-01-01T00:01:00 (UTC)                               40 of 45  \
 acked by alice\\u{1b}, told mail  core is DOWN
 WARN  abcdef01  1970-01-01T00:00:00 (UTC) to 1970-01-01T00:00:30 (UTC)  -         \
-silenced, nobody was told      db1 / disk was WARN
+silenced, nobody was told        db1 / disk was WARN
 2 are open: ask with a higher --limit
 ";
         assert_eq!(text, expected);

@@ -57,7 +57,7 @@ pub struct AckArgs {
     /// Host name or uuid, or the id of an incident
     #[arg(value_name = "HOST|ID", value_parser = NonEmptyStringValueParser::new())]
     pub what: String,
-    /// One probe of the host; without it, the host itself
+    /// One probe of the host; without it, the host and all its probes
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     pub probe: Option<String>,
     /// Why, for those who wonder
