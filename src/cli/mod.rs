@@ -17,6 +17,7 @@ mod maintenance;
 pub mod model;
 mod notifications;
 mod orders;
+pub mod plan;
 mod printable;
 pub mod probe;
 pub mod render;
