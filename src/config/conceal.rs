@@ -1,7 +1,11 @@
 //! Hides what is secret in a configuration file before one of its lines is quoted.
 
 /// Parts of the names of keys whose values are not shown, in lower case.
-const SECRET_KEYS: [&str; 5] = ["password", "secret", "token", "urls", "httpurl"];
+const SECRET_KEYS: [&str; 9] = [
+    "password", "secret", "token", "urls", "httpurl", "hookurl", "apikey", "userkeys", "routingkey",
+];
+/// Whole names of such keys: as parts of other names they mean nothing.
+const SECRET_NAMES: [&str; 4] = ["url", "topic", "command", "headers"];
 
 /// The same text with the values of secret keys starred out, byte for byte, so that offsets still fit.
 ///
@@ -11,8 +15,13 @@ const SECRET_KEYS: [&str; 5] = ["password", "secret", "token", "urls", "httpurl"
 pub(super) fn conceal(text: &str) -> String {
     let mut concealed = String::with_capacity(text.len());
     let mut in_value = false;
+    let mut in_headers = false;
     for line in text.split_inclusive('\n') {
-        let shown = match secret_from(line) {
+        if line.trim_start().starts_with('[') {
+            in_headers = line.to_ascii_lowercase().contains(".headers]");
+        }
+        let of_header = || line.find('=').filter(|_| in_headers).map(|equals| equals + 1);
+        let shown = match secret_from(line).or_else(of_header) {
             Some(start) => {
                 in_value = true;
                 start
@@ -38,8 +47,19 @@ pub(super) fn conceal(text: &str) -> String {
 fn secret_from(line: &str) -> Option<usize> {
     // ASCII lower case keeps every offset.
     let lower = line.to_ascii_lowercase();
-    let name = SECRET_KEYS.iter().filter_map(|key| lower.find(key)).min()?;
+    let part = SECRET_KEYS.iter().filter_map(|key| lower.find(key)).min();
+    let whole = SECRET_NAMES.iter().filter_map(|name| find_name(&lower, name)).min();
+    let name = part.into_iter().chain(whole).min()?;
     lower[name..].find('=').map(|equals| name + equals + 1)
+}
+
+/// Where `name` is the whole name of a key.
+fn find_name(line: &str, name: &str) -> Option<usize> {
+    let is_letter = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    line.match_indices(name).map(|(at, _)| at).find(|at| {
+        let behind = line[at + name.len()..].trim_start_matches(['"', '\'']).trim_start();
+        !line[..*at].ends_with(is_letter) && behind.starts_with('=')
+    })
 }
 
 /// Whether a line starts a section, a key or a comment, and so cannot belong to the value before it.
@@ -77,6 +97,23 @@ mod tests {
         assert!(!concealed.contains("token"), "{concealed}");
         assert!(!concealed.contains("abc") && !concealed.contains("def"), "{concealed}");
         assert!(concealed.ends_with("Port = 1"));
+    }
+
+    #[test]
+    fn names_that_only_look_secret_are_shown() {
+        for line in ["PublicUrl = \"https://a\"", "CommandLine = 1", "RedirectUrl = \"x\""] {
+            assert_eq!(conceal(line), line);
+        }
+        for line in ["Url = \"s3cr3t\"", "{Name = \"a\", \"Url\"=\"s3cr3t\"}", "Topic=\"s3cr3t\""] {
+            assert!(!conceal(line).contains("s3cr3t"), "{line}");
+        }
+    }
+
+    #[test]
+    fn headers_are_hidden_whatever_they_are_called() {
+        let text = "[Notifications.Channels.Headers]\nX-Key = \"s3cr3t\"\n[Http]\nPort = 1\n";
+        let concealed = conceal(text);
+        assert!(!concealed.contains("s3cr3t") && concealed.ends_with("Port = 1\n"), "{concealed}");
     }
 
     #[test]

@@ -270,6 +270,32 @@ impl<'r> Section<'r> {
         self.secret(key)
     }
 
+    /// Secrets, one at least.
+    pub fn needed_secrets(&self, key: &'static str) -> Vec<Secret> {
+        self.need(key);
+        self.secrets(key).into_iter().filter(|secret| !secret.is_empty()).collect()
+    }
+
+    /// The texts of a section whose names are chosen by the user, never shown; `check` says what is wrong
+    /// with a name.
+    pub fn named_secrets(
+        &self,
+        check: impl Fn(&str) -> Result<(), String>,
+    ) -> Vec<(String, Secret)> {
+        let mut secrets = Vec::new();
+        for (name, value) in self.names() {
+            let Some(value) = self.line(name.text, value, "a text in quotes") else { continue };
+            match check(name.text) {
+                Ok(()) => {
+                    self.reader.learn_secret(value.span.clone());
+                    secrets.push((name.text.to_owned(), self.resolved(name.text, &value)));
+                }
+                Err(message) => self.problem_at(Severity::Error, name.span, message, None),
+            }
+        }
+        secrets
+    }
+
     /// An error if `key` is absent or empty.
     pub fn need(&self, key: &'static str) {
         if self.is_blank(key) {

@@ -21,7 +21,7 @@ pub mod schedule;
 pub mod subject;
 pub mod suppression;
 pub mod title;
-mod witness;
+pub mod witness;
 mod world;
 
 pub use decision::{Decision, Outcome, Reason, Step};

@@ -1,12 +1,12 @@
 //! `[[Notifications.Channels]]`: ways of telling people, and what each is for.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use super::{original, routes, times};
 use crate::{
     config::section::Section,
     notify::{
-        channel,
+        channel::{self, Kind},
         rules::{Hours, Matcher},
     },
     status::Status,
@@ -43,6 +43,8 @@ pub struct ChannelConfig {
     pub fallback: Option<String>,
     /// Messages a minute; more become a digest.
     pub per_minute: u32,
+    /// Certificates that receivers over HTTP may be signed by, besides those that this machine trusts.
+    pub ca_file: Option<PathBuf>,
     /// Templates, checked; `None`: the usual ones.
     pub title: Option<String>,
     pub body: Option<String>,
@@ -62,6 +64,7 @@ impl ChannelConfig {
             only_fallback: false,
             fallback: None,
             per_minute: PER_MINUTE,
+            ca_file: None,
             title: None,
             body: None,
         }
@@ -89,6 +92,8 @@ fn entry_of(entry: &Section<'_>, taken: &mut BTreeSet<String>) -> Option<Channel
         entry.warn("TimeZone", message, "name hours or days, or leave it out");
     }
     let least = entry.level("MinLevel", 0);
+    let is_http = settings.as_ref().is_some_and(|(kind, _)| kind.is_http);
+    let ca_file = is_http.then(|| entry.optional_path("CaFile")).flatten();
     let channel = ChannelConfig {
         name,
         matches: routes::matcher(entry),
@@ -99,12 +104,13 @@ fn entry_of(entry: &Section<'_>, taken: &mut BTreeSet<String>) -> Option<Channel
         only_fallback: entry.boolean("OnlyFallback", false),
         fallback: entry.parsed("Fallback", |name| Ok(name.to_owned())),
         per_minute: entry.integer("PerMinute", PER_MINUTE, 1..=MAX_PER_MINUTE),
+        ca_file,
         title: template(entry, "Title"),
         body: template(entry, "Body"),
-        settings: settings?,
+        settings: settings?.1,
     };
     for key in entry.idle_keys() {
-        let kind = channel.settings.kind().word;
+        let kind = channel.settings.word();
         let message = format!("`{}` means nothing to a channel of type `{kind}`", key.text);
         entry.warn_at(key.span, message, "remove it, or was another type meant?");
     }
@@ -112,7 +118,7 @@ fn entry_of(entry: &Section<'_>, taken: &mut BTreeSet<String>) -> Option<Channel
 }
 
 /// What its type wants to know.
-fn settings(entry: &Section<'_>) -> Option<channel::Settings> {
+fn settings(entry: &Section<'_>) -> Option<(&'static Kind, channel::Settings)> {
     if entry.is_rehearsal() {
         // The names of the keys of all types are wanted.
         channel::KINDS.iter().for_each(|kind| drop((kind.read)(entry)));
@@ -126,7 +132,7 @@ fn settings(entry: &Section<'_>) -> Option<channel::Settings> {
             format!("one of {}, not \"{}\"", words.join(", "), word.escape_debug())
         })
     })?;
-    Some((kind.read)(entry))
+    Some((kind, (kind.read)(entry)))
 }
 
 /// A name that is nobody else's, and fits into keys and addresses.

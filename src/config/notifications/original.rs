@@ -10,7 +10,7 @@ use crate::{
         section::Section,
     },
     notify::{
-        channel::{Settings, apprise, email, http},
+        channel::{Settings, address::Address, apprise, email, http},
         rules::Matcher,
     },
 };
@@ -45,17 +45,17 @@ pub(super) fn channels(section: &Section<'_>) -> Vec<ChannelConfig> {
 
 fn http(section: &Section<'_>, enabled: bool) -> Option<ChannelConfig> {
     let url = section.secret("HttpUrl");
-    let is_http = ["http://", "https://"].iter().any(|scheme| url.expose().starts_with(scheme));
-    if !url.is_empty() && !is_http {
-        let message = "`HttpUrl` in [Notifications] must start with http:// or https://".to_owned();
+    let explain = |allowed| {
+        let message = format!("`HttpUrl` in [Notifications] must be {allowed}");
         section.error("HttpUrl", message, "write the whole address of the receiver");
-    }
+    };
+    let url = (!url.is_empty()).then(|| Address::parse(url.expose()).map_err(explain));
     if enabled && section.is_blank("HttpUrl") {
         let message = "`HttpEnabled` has no effect without `HttpUrl`".to_owned();
         section.warn("HttpEnabled", message, "set `HttpUrl`, or remove `HttpEnabled`");
     }
-    let settings = Settings::Http(http::Settings { url: url.clone() });
-    (enabled && !url.is_empty()).then(|| ChannelConfig::new(HTTP, settings))
+    let url = url?.ok().filter(|_| enabled)?;
+    Some(ChannelConfig::new(HTTP, Settings::Http(http::Settings { url })))
 }
 
 fn email(section: &Section<'_>, is_http_on: bool) -> Option<ChannelConfig> {

@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     config::{Environment, LoadError, Problem, Secret, parse_in},
     notify::{
-        channel::{Settings, email},
+        channel::{Settings, address::Address, email},
         rules::Hours,
     },
     status::Status,
@@ -63,7 +63,7 @@ fn mail_is_sent_always_or_as_the_fallback_of_the_callback() {
     let Settings::Email(mail) = &told.channels[1].settings else { panic!("{told:?}") };
     assert_eq!((mail.server.to_string(), mail.security), ("mx:25".into(), email::Security::None));
     let Settings::Http(http) = &told.channels[0].settings else { panic!("{told:?}") };
-    assert_eq!(http.url.expose(), "https://example.org/t0ken");
+    assert_eq!(http.url, Address::parse("https://example.org/t0ken").unwrap());
     assert_eq!(errors("EmailEnabled = 3").len(), 1);
 }
 

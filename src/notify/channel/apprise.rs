@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use super::Configured;
 use crate::config::{Secret, Section};
 
 /// Where the program usually is.
@@ -19,7 +18,7 @@ pub struct Settings {
     pub urls: Vec<Secret>,
 }
 
-impl Configured for Settings {
+impl super::kinds::Configured for Settings {
     fn read(entry: &Section<'_>) -> Settings {
         entry.need("Urls");
         let urls = entry.secrets("Urls");

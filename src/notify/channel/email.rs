@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use lettre::Address;
 
-use super::Configured;
 use crate::config::{Endpoint, Secret, Section};
 
 /// The most recipients of one channel.
@@ -78,7 +77,7 @@ impl Settings {
     }
 }
 
-impl Configured for Settings {
+impl super::kinds::Configured for Settings {
     fn read(entry: &Section<'_>) -> Settings {
         let security = entry.parsed("Security", Security::read).unwrap_or(Security::Starttls);
         for key in ["SmtpServer", "From", "To"] {

@@ -2,7 +2,6 @@
 
 use std::{path::Path, time::Duration};
 
-use super::Configured;
 use crate::config::{Secret, Section};
 
 /// The longest time that a program may be given, in seconds.
@@ -20,7 +19,7 @@ pub struct Settings {
     pub timeout: Duration,
 }
 
-impl Configured for Settings {
+impl super::kinds::Configured for Settings {
     fn read(entry: &Section<'_>) -> Settings {
         entry.need("Command");
         let command = entry.secrets("Command");

@@ -1,70 +1,44 @@
-//! The ways of telling people: one file each. To add one: a file, a `pub mod`, and a line in `channels!`.
+//! The ways of telling people: one file each. To add one: a file, its `pub mod` here, and a line in
+//! `kinds.rs`.
 
+pub mod address;
+mod alert;
+pub mod alertmanager;
 pub mod apprise;
+mod answer;
+pub mod client;
+pub mod discord;
 pub mod email;
 pub mod exec;
+pub mod gotify;
 pub mod http;
+mod kinds;
+mod look;
+pub mod matrix;
+mod memory;
+pub mod ntfy;
+pub mod opsgenie;
+pub mod pagerduty;
+pub mod pushover;
+mod reading;
+pub mod slack;
+pub mod teams;
+pub mod telegram;
+#[cfg(test)]
+mod tests;
+mod text;
+pub mod twilio;
+pub mod webex;
+pub mod webhook;
 pub mod xmpp;
+pub mod zulip;
 
 use std::{fmt, future::Future, pin::Pin, time::Duration};
 
 use jiff::Timestamp;
 
 use super::Message;
-use crate::config::Section;
-
-/// The list of all kinds: the variant of [`Settings`], the module, the word in the configuration, and what
-/// of an incident its receiver keeps together.
-macro_rules! channels {
-    ($($variant:ident $module:ident $word:literal $together:literal;)*) => {
-        /// What a channel of any kind has to know.
-        #[derive(Clone, Debug, PartialEq)]
-        pub enum Settings {
-            $($variant($module::Settings),)*
-        }
-
-        /// All kinds, in the order in which they are documented.
-        pub const KINDS: &[Kind] = &[
-            $(Kind {
-                word: $word,
-                together: $together,
-                read: |entry| Settings::$variant(<$module::Settings as Configured>::read(entry)),
-            },)*
-        ];
-
-        impl Settings {
-            /// What kind of channel it is.
-            pub fn kind(&self) -> &'static Kind {
-                let word = match self { $(Settings::$variant(_) => $word,)* };
-                KINDS.iter().find(|kind| kind.word == word).unwrap_or(&KINDS[0])
-            }
-        }
-    };
-}
-
-channels! {
-    Http http "http" "nothing: the original's form";
-    Email email "email" "a thread";
-    Xmpp xmpp "xmpp" "a thread";
-    Apprise apprise "apprise" "nothing";
-    Exec exec "exec" "what the program makes of it";
-}
-
-/// One kind of channel.
-pub struct Kind {
-    /// What `Type` says in the configuration.
-    pub word: &'static str,
-    /// What the messages of one incident become at the receiver.
-    pub together: &'static str,
-    /// Asks for the keys of this kind.
-    pub(crate) read: fn(&Section<'_>) -> Settings,
-}
-
-/// What the settings of each kind can do.
-pub(crate) trait Configured: Sized {
-    /// Asks for the keys; what is wrong with them is told to `entry`.
-    fn read(entry: &Section<'_>) -> Self;
-}
+pub use kinds::{Clients, KINDS, Kind, Settings};
 
 /// One way of telling people.
 pub trait Channel: Send + Sync + 'static {

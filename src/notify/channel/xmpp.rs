@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use super::Configured;
 use crate::config::{Secret, Section};
 
 /// Who we are there, and whom to tell.
@@ -18,7 +17,7 @@ pub struct Settings {
     pub ca_file: Option<PathBuf>,
 }
 
-impl Configured for Settings {
+impl super::kinds::Configured for Settings {
     fn read(entry: &Section<'_>) -> Settings {
         if !cfg!(feature = "xmpp") && !entry.is_rehearsal() {
             let message = "this wigo was built without XMPP".to_owned();
