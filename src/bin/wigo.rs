@@ -7,7 +7,10 @@ use clap::{Args, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use wigo::{
     app::{self, App},
-    cli::{plan as plan_commands, probe as probe_commands, token as token_commands, user as user_commands},
+    cli::{
+        plan as plan_commands, probe as probe_commands, token as token_commands,
+        user as user_commands,
+    },
     config,
     log::Log,
 };

@@ -113,13 +113,13 @@ fn compared(
 ) -> Result<Outcome, CannotPlan> {
     let path = &old.global.database;
     let history = store::open_history(path)?;
-    let origin =
-        history.origin()?.ok_or_else(|| CannotPlan::Empty { path: path.clone() })?;
+    let origin = history.origin()?.ok_or_else(|| CannotPlan::Empty { path: path.clone() })?;
     let known = history.known()?;
     let span = SignedDuration::try_from(span).unwrap_or(SignedDuration::MAX);
     let since = now.saturating_sub(span).unwrap_or(Timestamp::MIN);
     let mut after = history.id_before(since)?;
-    let mut sides = [(Side::Old, replay(old, origin, &known)), (Side::New, replay(new, origin, &known))];
+    let mut sides =
+        [(Side::Old, replay(old, origin, &known)), (Side::New, replay(new, origin, &known))];
     let (mut compare, mut outcome) = (Compare::default(), Outcome::default());
     let mut intervals = Intervals { history: &history, known: HashMap::new() };
     loop {

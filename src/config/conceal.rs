@@ -2,7 +2,15 @@
 
 /// Parts of the names of keys whose values are not shown, in lower case.
 const SECRET_KEYS: [&str; 9] = [
-    "password", "secret", "token", "urls", "httpurl", "hookurl", "apikey", "userkeys", "routingkey",
+    "password",
+    "secret",
+    "token",
+    "urls",
+    "httpurl",
+    "hookurl",
+    "apikey",
+    "userkeys",
+    "routingkey",
 ];
 /// Whole names of such keys: as parts of other names they mean nothing.
 const SECRET_NAMES: [&str; 4] = ["url", "topic", "command", "headers"];

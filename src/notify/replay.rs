@@ -94,7 +94,8 @@ impl Replay {
     /// Lets time pass, with all that the policy has to do by itself.
     fn pass(&mut self, end: Timestamp, out: &mut Effects) {
         let mut least = self.now;
-        while let Some(due) = self.policy.deadline().map(|due| due.max(least)).filter(|due| *due <= end)
+        while let Some(due) =
+            self.policy.deadline().map(|due| due.max(least)).filter(|due| *due <= end)
         {
             self.past.set_now(due);
             self.policy.tick(&self.past, due, out);

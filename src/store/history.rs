@@ -65,7 +65,11 @@ impl History {
     }
 
     /// How often a probe of an instance ran last; `None`: it is not there any more.
-    pub fn interval(&self, origin: Uuid, probe: &ProbeName) -> Result<Option<Duration>, StoreError> {
+    pub fn interval(
+        &self,
+        origin: Uuid,
+        probe: &ProbeName,
+    ) -> Result<Option<Duration>, StoreError> {
         self.reader.ask("the last results", |connection| {
             let sql = "SELECT interval FROM last_result WHERE origin = ?1 AND probe = ?2";
             let mut statement = connection.prepare_cached(sql)?;

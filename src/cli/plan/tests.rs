@@ -77,9 +77,15 @@ fn what_another_configuration_would_have_said_is_listed() {
     let outcome = compared(&old, &new, DAY, at(3_600)).unwrap();
     let text = outcome.text(&Look { colour: false, zone: TimeZone::UTC });
     let lines: Vec<&str> = text.lines().collect();
-    assert!(lines[0].starts_with("-  2023-11-14T22:23:20 (UTC)  http  problem    WARN  top / disk"));
-    assert!(lines[1].starts_with("-  2023-11-14T22:33:20 (UTC)  http  recovered  OK    top / disk"));
-    assert!(lines[2].starts_with("+  2023-11-14T23:00:00 (UTC)  http  reminder   CRIT  top / disk"));
+    assert!(
+        lines[0].starts_with("-  2023-11-14T22:23:20 (UTC)  http  problem    WARN  top / disk")
+    );
+    assert!(
+        lines[1].starts_with("-  2023-11-14T22:33:20 (UTC)  http  recovered  OK    top / disk")
+    );
+    assert!(
+        lines[2].starts_with("+  2023-11-14T23:00:00 (UTC)  http  reminder   CRIT  top / disk")
+    );
     assert!(text.contains("\n\n5 entries since 2023-11-14T22:13:20 (UTC)\n"), "{text}");
     assert!(text.ends_with("http  3 messages  2 then\n1 appear, 2 vanish, 0 move\n"), "{text}");
     assert!(!text.contains('\u{1b}'), "{text}");

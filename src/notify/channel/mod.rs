@@ -4,8 +4,8 @@
 pub mod address;
 mod alert;
 pub mod alertmanager;
-pub mod apprise;
 mod answer;
+pub mod apprise;
 pub mod client;
 pub mod discord;
 pub mod email;

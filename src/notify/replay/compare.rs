@@ -124,7 +124,8 @@ impl Compare {
 
     fn settle_before(&mut self, before: Timestamp) {
         for said in self.old.take_before(before) {
-            let moved = self.new.take_like(&said).map(|new| Difference::Moves(said.clone(), new.at));
+            let moved =
+                self.new.take_like(&said).map(|new| Difference::Moves(said.clone(), new.at));
             self.found.push(moved.unwrap_or_else(|| alone(Side::Old, said)));
         }
         for said in self.new.take_before(before) {
@@ -184,19 +185,18 @@ impl Waiting {
         // They are in the order of time.
         let later = alike.partition_point(|number| at(*number).is_some_and(|at| at < to));
         let around = [later.checked_sub(1), Some(later)].into_iter().flatten();
-        let around = around.filter_map(|place| alike.get(place)).filter_map(|number| {
-            Some((at(*number)?.duration_since(to).abs(), *number))
-        });
+        let around = around
+            .filter_map(|place| alike.get(place))
+            .filter_map(|number| Some((at(*number)?.duration_since(to).abs(), *number)));
         around.min().filter(|(distance, _)| *distance < within).map(|(_, number)| number)
     }
 
     fn remove(&mut self, number: u64) -> Option<Said> {
         let place = self.place(number)?;
         let (_, said) = self.said.remove(place)?;
-        for (key, alike) in [
-            (thread_of(&said), &mut self.of_thread),
-            (subject_of(&said), &mut self.of_subject),
-        ] {
+        for (key, alike) in
+            [(thread_of(&said), &mut self.of_thread), (subject_of(&said), &mut self.of_subject)]
+        {
             if let Some(numbers) = alike.get_mut(&key) {
                 if let Ok(place) = numbers.binary_search(&number) {
                     numbers.remove(place);

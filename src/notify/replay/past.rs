@@ -48,13 +48,9 @@ struct Last {
 
 impl Past {
     /// With the hosts that are known now: `top` with its group and labels, and those below it.
-    pub fn new(
-        top: &str,
-        group: &str,
-        labels: &BTreeMap<String, String>,
-        known: &[Known],
-    ) -> Past {
-        let by_uuid: HashMap<Uuid, &Known> = known.iter().map(|known| (known.uuid, known)).collect();
+    pub fn new(top: &str, group: &str, labels: &BTreeMap<String, String>, known: &[Known]) -> Past {
+        let by_uuid: HashMap<Uuid, &Known> =
+            known.iter().map(|known| (known.uuid, known)).collect();
         let place = |group: &str, labels: &BTreeMap<_, _>, above| Place {
             group: group.to_owned(),
             labels: labels.clone(),
@@ -102,8 +98,7 @@ impl Past {
         let subject = Subject::probe(name.clone(), probe.clone());
         match (transition.kind, transition.now) {
             (Kind::ProbeSeen | Kind::ProbeChanged, Some(status)) => {
-                let output =
-                    super::super::fact::cut(&transition.message, MAX_OUTPUT).to_owned();
+                let output = super::super::fact::cut(&transition.message, MAX_OUTPUT).to_owned();
                 let last = Last { at: transition.at, status, interval, output };
                 self.runs.insert(subject, last);
             }
@@ -141,9 +136,8 @@ fn above(of: &Known, by_uuid: &HashMap<Uuid, &Known>, top: &str) -> Vec<String> 
 impl World for Past {
     fn host(&self, host: &str) -> Option<Place> {
         let found = self.hosts.get(host)?;
-        let is_down = |name: &String| {
-            self.hosts.get(name).is_some_and(|host| host.down_since.is_some())
-        };
+        let is_down =
+            |name: &String| self.hosts.get(name).is_some_and(|host| host.down_since.is_some());
         let is_reached = found.down_since.is_none() && !found.place.above.iter().any(is_down);
         Some(Place { is_reached, ..found.place.clone() })
     }

@@ -65,10 +65,8 @@ fn replay(notifications: &str) -> Replay {
 /// What is said of it: when, and what.
 fn said(notifications: &str, changes: &[(i64, u16)], end: i64) -> Vec<(i64, Kind)> {
     let mut replay = replay(notifications);
-    let mut all: Vec<Said> = journal(changes)
-        .iter()
-        .flat_map(|entry| replay.take(entry, INTERVAL))
-        .collect();
+    let mut all: Vec<Said> =
+        journal(changes).iter().flat_map(|entry| replay.take(entry, INTERVAL)).collect();
     all.extend(replay.until(at(end)));
     let second = |said: &Said| said.at.as_second() - 1_700_000_000;
     all.iter().map(|said| (second(said), said.kind)).collect()
@@ -85,7 +83,12 @@ fn what_happened_is_told_when_it_was_learned() {
 fn what_time_does_happens_at_its_time() {
     let changes = [(0, 100), (600, 300), (8_000, 100)];
     let told = said("RenotifyInterval = 3600", &changes, 9_000);
-    let expected = [(600, Kind::Problem), (4_200, Kind::Reminder), (7_800, Kind::Reminder), (8_000, Kind::Recovered)];
+    let expected = [
+        (600, Kind::Problem),
+        (4_200, Kind::Reminder),
+        (7_800, Kind::Reminder),
+        (8_000, Kind::Recovered),
+    ];
     assert_eq!(told, expected);
 }
 
