@@ -4,6 +4,7 @@ mod audited;
 mod identity;
 mod links;
 mod memory;
+mod notifying;
 mod own_probe;
 
 use std::{
@@ -29,6 +30,7 @@ use crate::{
     config::{self, Config, Loaded},
     hub::{Hub, Ledger},
     log::Log,
+    notify::Notifier,
     orders::Orders,
     probe::{
         catalog::{Catalog, NoProbes},
@@ -137,6 +139,7 @@ pub struct App {
     oidc: Option<Arc<Oidc>>,
     links: links::Links,
     access: Arc<Access>,
+    notifying: notifying::Notifying,
     /// Streams of events.
     live: Arc<Live>,
     trouble: Trouble,
@@ -209,6 +212,8 @@ impl App {
             told: opened.told.clone(),
         };
         let hub = Arc::new(Hub::new(tree, ledger, Box::new(opened.store.clone())));
+        // Before anything happens, so that the very first start misses nothing.
+        let notifying = notifying::Notifying::open(&config, &hub, &opened.store);
         let mut seed = DefaultHasher::new();
         uuid.hash(&mut seed);
         let sink = Box::new(ProbeSink(hub.clone()));
@@ -245,6 +250,7 @@ impl App {
             oidc,
             links,
             access,
+            notifying,
             live,
             trouble: Trouble::default(),
             tasks: Tasks::default(),
@@ -274,6 +280,11 @@ impl App {
     /// The threads that run probes.
     pub fn pool(&self) -> &Arc<Pool> {
         &self.pool
+    }
+
+    /// What people are told.
+    pub fn notifier(&self) -> Notifier {
+        Notifier::of(self.notifying.desk().clone())
     }
 
     /// Starts everything that was built.
@@ -333,6 +344,7 @@ impl App {
             let base = self.started_with.http.base_path.clone();
             self.tasks.spawn("http", move |stop| server.serve(router, base, stop));
         }
+        self.notifying.start(&self.config.load(), &mut self.tasks);
         self.links.start(&self.config.load(), &mut self.tasks);
         if let Some(ways) = self.links.ways() {
             self.orders.start(bell, ways, &mut self.tasks);
@@ -343,6 +355,7 @@ impl App {
             self.pool.clone(),
             self.trouble.clone(),
             self.links.clients(),
+            self.notifying.desk().clone(),
         );
         self.watchman = Some(own_probe::Watchman::start(own).map_err(StartError::Thread)?);
         Ok(())
@@ -397,6 +410,7 @@ impl App {
         self.hub.handle(configured(&config));
         self.hub.handle(willing(&config));
         self.links.apply(&config);
+        self.notifying.apply(&config);
         self.config.store(Arc::new(config));
         self.access.configuration_changed();
     }
@@ -420,7 +434,7 @@ impl App {
         let flushed = tokio::task::spawn_blocking(move || store.flush());
         let _ = tokio::time::timeout(LAST_WORD_GRACE, flushed).await;
         self.links.stop().await;
-        self.tasks.stop(TASK_GRACE).await;
+        tokio::join!(self.tasks.stop(TASK_GRACE), self.notifying.stop());
         let store = self.store.clone();
         match tokio::task::spawn_blocking(move || store.close(STORE_GRACE)).await {
             Ok(Ok(())) => tracing::info!("stopped: {why}"),

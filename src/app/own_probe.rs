@@ -17,6 +17,7 @@ use super::{Surroundings, Trouble};
 use crate::{
     hub::Hub,
     json::{Json, number},
+    notify::Desk,
     probe::{
         catalog::SELF_PROBE,
         pool::{Counters, Pool},
@@ -83,6 +84,7 @@ pub struct OwnProbe {
     pool: Arc<Pool>,
     trouble: Trouble,
     clients: Arc<Clients>,
+    desk: Arc<Desk>,
     name: ProbeName,
     told: Option<(Instant, Status, String)>,
     late: Option<(Instant, Duration)>,
@@ -95,9 +97,10 @@ impl OwnProbe {
         pool: Arc<Pool>,
         trouble: Trouble,
         clients: Arc<Clients>,
+        desk: Arc<Desk>,
     ) -> OwnProbe {
         let name = ProbeName::new(SELF_PROBE).expect("a plain word");
-        OwnProbe { hub, store, pool, trouble, clients, name, told: None, late: None }
+        OwnProbe { hub, store, pool, trouble, clients, desk, name, told: None, late: None }
     }
 
     /// The worst lateness of the last minutes, so that a probe that is late each minute is one warning
@@ -124,8 +127,9 @@ impl OwnProbe {
             }
         }
         counters.worst_late = self.worst_late(counters.worst_late);
+        let push = self.clients.troubles();
         let (status, message) =
-            judge(&counters, &health, &self.trouble.get(), self.clients.troubles());
+            judge(&counters, &health, &self.trouble.get(), push, self.desk.troubles());
         let same = self.told.as_ref().is_some_and(|(at, was, said)| {
             at.elapsed() < EVERY && *was == status && *said == message
         });
@@ -156,6 +160,7 @@ fn judge(
     health: &Health,
     around: &Surroundings,
     push: Vec<String>,
+    notifications: Vec<(Status, String)>,
 ) -> (Status, String) {
     let mut found: Vec<(Status, String)> = Vec::new();
     if let Some(problem) = &health.problem {
@@ -170,6 +175,7 @@ fn judge(
     found.extend(around.probes.clone().map(|problem| (Status::CRIT, problem)));
     found.extend(around.config.clone().map(|problem| (Status::WARN, problem)));
     found.extend(push.into_iter().map(|problem| (Status::WARN, problem)));
+    found.extend(notifications);
     if counters.undead > 0 {
         let message = format!("{} probes do not die even of SIGKILL", counters.undead);
         found.push((Status::WARN, message));

@@ -44,13 +44,6 @@ const TEST_TIME: Duration = Duration::from_secs(15);
 /// How long a command waits for the disk.
 const COMMAND_TIME: Duration = Duration::from_secs(10);
 
-/// What the configuration says about notifications.
-pub struct Setup {
-    pub rules: Rules,
-    pub outlets: Vec<Outlet>,
-    pub witnesses: Witnesses,
-}
-
 /// The last result of a probe, as `/api` shows it.
 pub type ShowResult = fn(&View, &Subject) -> Option<String>;
 
@@ -154,28 +147,31 @@ impl Desk {
         self.new_witnesses.notify_one();
     }
 
-    /// Goes by these rules from now on.
-    pub async fn set_rules(self: &Arc<Self>, rules: Rules) {
-        let desk = self.clone();
-        let work = move || {
-            desk.brain().policy.set_rules(rules);
-            if let Err(error) = desk.delivery.abandon_strays() {
-                tracing::warn!("notifications: {error}");
-            }
-        };
-        // It fails only while the runtime ends.
-        let _ = tokio::task::spawn_blocking(work).await;
+    /// Goes by these rules from now on. Blocks.
+    pub fn set_rules(&self, rules: Rules) {
+        self.brain().policy.set_rules(rules);
+        self.abandon_strays();
         self.poke.notify_one();
+    }
+
+    fn abandon_strays(&self) {
+        if let Err(error) = self.delivery.abandon_strays() {
+            tracing::warn!("notifications: {error}");
+        }
     }
 
     fn witnesses(&self) -> Witnesses {
         self.witnesses.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What is wrong, one sentence each.
-    pub fn troubles(&self) -> Vec<String> {
+    /// What is wrong, and how bad that is: one sentence each.
+    pub fn troubles(&self) -> Vec<(Status, String)> {
+        let mut found: Vec<(Status, String)> = self.commits.trouble().into_iter().collect();
         let own = self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        own.into_iter().chain(self.commits.trouble()).chain(self.delivery.troubles()).collect()
+        found.extend(
+            own.into_iter().chain(self.delivery.troubles()).map(|said| (Status::WARN, said)),
+        );
+        found
     }
 
     pub(super) async fn command(self: &Arc<Self>, command: Command) -> Result<Answer, NotifyError> {

@@ -18,6 +18,7 @@ pub mod policy;
 pub mod replay;
 pub mod rules;
 pub mod schedule;
+pub mod setup;
 pub mod subject;
 pub mod suppression;
 pub mod title;

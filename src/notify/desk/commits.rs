@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     notify::Message,
+    status::Status,
     store::{Commit, NotifyStore, StoreError},
 };
 
@@ -80,19 +81,25 @@ impl Commits {
         all.flat_map(|commit| commit.messages.iter().cloned()).collect()
     }
 
-    /// Why nothing can be written, in a sentence, and what was lost.
-    pub fn trouble(&self) -> Option<String> {
+    /// Why nothing can be written, in a sentence, or what was lost; and how bad that is.
+    pub fn trouble(&self) -> Option<(Status, String)> {
         let line = self.line();
         let waiting = line.waiting.len() + usize::from(line.under_way.is_some());
         match (&line.problem, line.dropped) {
-            (Some(problem), _) => Some(format!(
-                "notifications are not durable: they go out from memory and would be forgotten by a \
-                 restart ({waiting} waiting to be written): {problem}"
-            )),
-            (None, 1..) => Some(format!(
-                "{} records of notifications were dropped while the database could not be written",
-                line.dropped
-            )),
+            (Some(problem), _) => {
+                let text = format!(
+                    "notifications are not durable: they go out from memory and would be forgotten by a \
+                     restart ({waiting} waiting to be written): {problem}"
+                );
+                Some((Status::CRIT, text))
+            }
+            (None, dropped @ 1..) => {
+                let text = format!(
+                    "{dropped} records of notifications were dropped while the database could not be \
+                     written"
+                );
+                Some((Status::WARN, text))
+            }
             (None, 0) => None,
         }
     }

@@ -54,6 +54,9 @@ struct Turn {
 impl Desk {
     /// Runs until it is told to stop.
     pub async fn run(self: Arc<Self>, mut stop: Stop) {
+        let desk = self.clone();
+        // It fails only while the runtime ends.
+        let _ = tokio::task::spawn_blocking(move || desk.abandon_strays()).await;
         let mut durable = self.journal.durable();
         // What is not taken costs nothing.
         let feed = self.hub.feed();
