@@ -1,5 +1,6 @@
 """Real agents with everything switched on: one that is checked, and others below it."""
 
+import http.server
 import json
 import pathlib
 import shutil
@@ -72,6 +73,12 @@ OperatorGroups = ["ops"]
 [RemoteWigos]
 CheckInterval = 1
 List = ["{asked}"]
+
+[Notifications]
+OnProbeChange = true
+OnHostChange = true
+HttpEnabled = 1
+HttpUrl = "{receiver}"
 """
 
 CLIENT = """
@@ -171,6 +178,19 @@ class Agent:
         shutil.rmtree(self.home, ignore_errors=True)
 
 
+class Receiver(http.server.BaseHTTPRequestHandler):
+    """Takes every message."""
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        """Says nothing."""
+
+
 def wait(what, look):
     """Until there is something; gives it."""
     end = time.monotonic() + START_LIMIT
@@ -188,6 +208,8 @@ class Fleet:
     def __init__(self, programs):
         self.programs, self.all = programs, []
         self.known = {}
+        self.receiver = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+        threading.Thread(target=self.receiver.serve_forever, daemon=True).start()
 
     def __enter__(self):
         return self
@@ -195,11 +217,14 @@ class Fleet:
     def __exit__(self, *_):
         for agent in reversed(self.all):
             agent.remove()
+        self.receiver.shutdown()
 
     def start(self):
         asked = self._add("asked").start()
         login = f'Login = "configured"\nPassword = "{PASSWORD}"\n'
-        checked = self._add("checked", CHECKED, login, asked=asked.url.removeprefix("http://"))
+        receiver = f"http://127.0.0.1:{self.receiver.server_port}/"
+        places = {"asked": asked.url.removeprefix("http://"), "receiver": receiver}
+        checked = self._add("checked", CHECKED, login, **places)
         checked.make_authority()
         self.checked = checked.start()
         self._make_accounts()
@@ -247,6 +272,13 @@ class Fleet:
         tokens = checked.json("/api/tokens")
         ordered = [checked.ask("/api/hosts/gone/probes/victim/run", "POST") for _ in range(2)]
         orders = [json.loads(text)["Id"] for status, text in ordered if status == 202]
+        incidents = wait("an incident", lambda: checked.json("/api/incidents")["Incidents"])
+        messages = wait("a message", lambda: checked.json("/api/notifications")["Notifications"])
+        made = [checked.ask(f"/api/silences?labels=number={number}&for=7d", "POST") for number in range(3)]
+        silences = [json.loads(text)[0]["Id"] for status, text in made if status == 200]
+        window = "/api/maintenance?name=work&labels=number=1&every=week&days=mon&at=02:00&for=2h"
+        made = [checked.ask(window, "POST") for _ in range(3)]
+        windows = [json.loads(text)["Id"] for status, text in made if status == 200]
         spare = [token["Id"] for token in tokens if token["Name"].startswith("spare-")]
         self.known = {
             "hosts": ["checked", "asked", "pushes", "gone", checked.json("/api")["Uuid"]],
@@ -262,6 +294,13 @@ class Fleet:
             "orders": orders,
             "spans": ["60s", "30m", "4h", "7d"],
             **{name: ["", checked.json(f"{path}?limit=1")["Next"]] for path, name in PAGES.items()},
+            "incidents": [incident["Id"] for incident in incidents],
+            "messages": [message["Id"] for message in messages],
+            "silences": silences,
+            "windows": windows,
+            "channels": [channel["Name"] for channel in checked.json("/api/channels")["Channels"]],
+            "troubled": ["checked", "asked", "pushes"],
+            "troubles": ["broken"],
             "spare_tokens": spare,
             "join_tokens": [token["Id"] for token in checked.json("/api/authority/tokens")],
         }

@@ -94,8 +94,10 @@ def make_it_happen(fleet, streams):
     def told(name):
         wait(f"the event `{name}`", lambda: everything.has(name))
     checked.probe("fine", """echo '{"Status": 300, "Message": "not so fine any more"}'""")
-    for name in ["probe", "log", "host"]:
+    for name in ["probe", "log", "host", "incident"]:
         told(name)
+    checked.ask("/api/silences?labels=number=7&for=1h", "POST")
+    told("suppressions")
     (checked.home / "probes/2/broken").unlink()
     told("probe_gone")
     checked.ask("/api/probes/loud/disable?reason=checked", "POST")

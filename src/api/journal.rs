@@ -411,7 +411,7 @@ pub fn read_level(word: &str) -> Result<Level, String> {
         .ok_or_else(|| format!("`{word}` is no level: write ok, info, warn, crit, error or down"))
 }
 
-fn read_time(text: &str) -> Result<Timestamp, String> {
+pub fn read_time(text: &str) -> Result<Timestamp, String> {
     let seconds = text.parse().ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
     seconds
         .or_else(|| text.parse().ok())

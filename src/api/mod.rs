@@ -5,12 +5,18 @@ mod access;
 mod audit;
 mod auth;
 mod authority;
+mod channels;
+mod covered;
 mod fragments;
 mod gzip;
 mod hosts;
+mod incidents;
 mod join_tokens;
 mod journal;
 pub mod live;
+mod maintenance;
+mod notifications;
+mod notified;
 mod oidc;
 pub mod openapi;
 mod order;
@@ -22,9 +28,11 @@ mod schedule;
 pub mod server;
 mod subtree;
 mod summary;
+mod suppressions;
 mod tokens;
 mod users;
 pub mod views;
+mod why;
 
 use std::{ops::Deref, sync::Arc};
 
@@ -58,6 +66,7 @@ use crate::{
     config::{BasePath, Config},
     connections::Connections,
     hub::Hub,
+    notify::Notifier,
     orders::Orders,
     probe::pool::Pool,
     push::{Authority, client::Clients},
@@ -83,6 +92,8 @@ pub struct Parts {
     /// Signing in at a provider; `None` where that is not configured.
     pub oidc: Option<Arc<Oidc>>,
     pub orders: Arc<Orders>,
+    /// What people are told.
+    pub notifier: Notifier,
     /// Streams of events.
     pub live: Arc<Live>,
     /// Of the server that this API is behind.
@@ -153,6 +164,17 @@ fn guarded() -> Vec<Routes> {
         live::reads(),
         about::reads(),
         journal::reads(),
+        incidents::reads(),
+        incidents::changes(),
+        notifications::reads(),
+        notifications::changes(),
+        suppressions::reads(),
+        suppressions::changes(),
+        maintenance::reads(),
+        maintenance::changes(),
+        channels::reads(),
+        channels::changes(),
+        why::reads(),
         schedule::reads(),
         schedule::changes(),
         orders::reads(),

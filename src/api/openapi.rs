@@ -34,10 +34,11 @@ use crate::{config::Role, json::Json, status::Status, tree::ProbeName};
 const YAML: HeaderValue = HeaderValue::from_static("application/yaml");
 
 /// The groups of operations, in the order in which they are shown.
-const TAGS: [(&str, &str); 8] = [
+const TAGS: [(&str, &str); 9] = [
     ("tree", "Instances, hosts, probes, groups and labels: how they are now"),
     ("summary", "The same in short, however many hosts there are: what the web page asks"),
     ("journal", "What happened"),
+    ("incidents", "What people are told: incidents, messages, and what holds them back"),
     ("schedule", "What runs when"),
     ("orders", "Orders to other hosts, and the probes that are switched off"),
     ("authority", "Who may push"),

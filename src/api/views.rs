@@ -1,6 +1,9 @@
 //! The JSON we promise: field names and their order are those of the original; what it does not have
 //! comes after them.
 
+mod decisions;
+mod held;
+mod incidents;
 mod instance;
 
 use std::{collections::BTreeMap, net::IpAddr};
@@ -10,6 +13,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+pub use decisions::{Decision, Notification, TriedNotification, WholeNotification};
+pub use held::{Standing, Suppression, Window, scope_in_words};
+pub use incidents::{Incident, IncidentChange, WholeIncident};
 pub use instance::{Probe, Wigo};
 
 use crate::{

@@ -7,7 +7,10 @@ use clap::{Args, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use wigo::{
     app::{self, App},
-    cli::{probe as probe_commands, token as token_commands, user as user_commands},
+    cli::{
+        plan as plan_commands, probe as probe_commands, token as token_commands,
+        user as user_commands,
+    },
     config,
     log::Log,
 };
@@ -42,6 +45,9 @@ enum Command {
     /// Say who may log in.
     #[command(subcommand)]
     User(user_commands::Command),
+    /// Show which messages another configuration would have sent. Exits with 0, 1 (it would have sent others)
+    /// or 2 (it cannot be told). Silences, acknowledgements and maintenance are left out.
+    Plan(plan_commands::Plan),
 }
 
 #[derive(Args)]
@@ -88,6 +94,13 @@ fn main() -> ExitCode {
             app::prepare_process();
             let done = user_commands::run(command, arguments.config.as_deref());
             done.map(|()| ExitCode::SUCCESS).map_err(anyhow::Error::from)
+        }
+        Some(Command::Plan(plan)) => {
+            let differs = plan_commands::run(&plan, arguments.config.as_deref());
+            Ok(ExitCode::from(differs.map(u8::from).unwrap_or_else(|error| {
+                eprintln!("{}", wigo::cli::complaint(&error));
+                2
+            })))
         }
     };
     result.unwrap_or_else(|error| {

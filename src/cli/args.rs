@@ -1,9 +1,16 @@
 //! The command line of wigocli.
 
+mod notify;
+
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, builder::NonEmptyStringValueParser};
 use jiff::{Span, Timestamp, Zoned};
+
+pub use notify::{
+    AckArgs, Covered, IncidentsArgs, MaintenanceAction, NotificationsArgs, SilenceArgs,
+    UnsilenceArgs, WhyArgs, WindowArgs,
+};
 
 /// How many log entries are shown where nobody says how many.
 const DEFAULT_LIMIT: u32 = 100;
@@ -23,8 +30,9 @@ Exit code, so that every form can serve as a check:
   2  CRIT and worse, 300 and above
   3  cannot tell: no answer, no such host or probe, a wrong command line
 Judged is the status shown: the global status of the instance, or the status of the probe.
-`logs`, `audit` and `orders` end with 0 whatever happened; `authority`, `forget` and what is ordered
-of a probe end with 0 when it is done or waits; `run` shows and judges what the probe says.";
+`why`, `incidents`, `held`, `maintenance`, `notifications`, `logs`, `audit` and `orders` end with 0
+whatever happened; what changes something ends with 0 when it is done or waits; `run` shows and judges
+what the probe says.";
 
 /// Shows what an agent knows: its host and every host below it.
 #[derive(Debug, Parser)]
@@ -80,6 +88,30 @@ pub enum Command {
     Tree,
     /// What happened, the newest entry last
     Logs(LogsArgs),
+    /// Why somebody was told, or nobody
+    Why(WhyArgs),
+    /// What is broken that people are told about, worst first
+    Incidents(IncidentsArgs),
+    /// Say that you look after it: nothing more is told until it is worse, or over
+    Ack(AckArgs),
+    /// Say nothing for some time
+    Silence(SilenceArgs),
+    /// Lift acknowledgements and silences: what is bad is told then
+    Unsilence(UnsilenceArgs),
+    /// What holds messages back, and how many it held
+    Held,
+    /// Times in which work is done and nothing is said
+    Maintenance {
+        #[command(subcommand)]
+        action: Option<MaintenanceAction>,
+    },
+    /// Messages, the newest last: delivered, waiting, or given up
+    Notifications(NotificationsArgs),
+    /// Try to deliver a message again that was given up
+    Resend {
+        /// Its number, as `notifications` shows it
+        id: i64,
+    },
     /// The orders that wait for hosts that are away, and those of the last day
     Orders {
         #[command(subcommand)]

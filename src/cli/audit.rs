@@ -1,7 +1,6 @@
 //! `wigocli audit`: who asked for which change, the newest last.
 
 use serde::Deserialize;
-use tabular::columns;
 
 use super::{
     Error, Verdict,
@@ -10,9 +9,8 @@ use super::{
     printable::{printable, printable_json},
     render::{Look, date},
     screen::Screen,
+    tabular::columns,
 };
-
-mod tabular;
 
 /// Where an agent has its audit log.
 const PATH: &str = "/api/audit";

@@ -2,27 +2,36 @@
 //!
 //! One request to the agent (`/api` or `/api/logs`), one pure step from its answer to what is shown and to
 //! the exit code, one write. `--watch` and `logs --follow` repeat that each second. `authority`, `forget`,
-//! `orders` and what is ordered of a probe change something.
+//! `orders`, `ack`, `silence`, `unsilence`, `maintenance`, `resend` and what is ordered of a probe change
+//! something.
 
 pub mod args;
 mod audit;
 mod authority;
 pub mod client;
 mod configured;
+mod held;
+mod incidents;
 mod logs;
+mod maintenance;
 pub mod model;
+mod notifications;
 mod orders;
+pub mod plan;
 mod printable;
 pub mod probe;
 pub mod render;
 mod repeat;
 mod screen;
 mod shell;
+mod story;
+mod tabular;
 pub mod token;
 mod tree;
 pub mod user;
 mod verdict;
 mod view;
+mod why;
 
 use std::{io, path::PathBuf};
 
@@ -79,6 +88,12 @@ pub enum Error {
     NoClient { who: String, state: &'static str },
     #[error("several clients are called `{name}`; say which uuid is meant: {uuids}")]
     SeveralClients { name: String, uuids: String },
+    #[error("there is no incident `{id}`; `wigocli incidents` shows those there are")]
+    NoIncident { id: String },
+    #[error("several incidents begin with `{id}`: write more of its digits")]
+    SeveralIncidents { id: String },
+    #[error("nothing with the labels `{labels}` is silenced; `wigocli held` shows what is")]
+    NotSilenced { labels: String },
     #[error("nobody has disabled the probe `{probe}`: say how often it shall run (interval)")]
     NotDisabled { probe: String },
     #[error("--watch goes with what is shown again and again; leave it out here")]
@@ -106,9 +121,29 @@ pub fn run(args: Args) -> Result<Verdict, Error> {
             | Command::Forget { .. }
             | Command::Audit(_)
             | Command::Orders { .. }
+            | Command::Why(_)
+            | Command::Incidents(_)
+            | Command::Ack(_)
+            | Command::Silence(_)
+            | Command::Unsilence(_)
+            | Command::Held
+            | Command::Maintenance { .. }
+            | Command::Notifications(_)
+            | Command::Resend { .. }
             | Command::Probe { action: Some(_), .. }
             | Command::Remote { part: Some(RemotePart::Probe { action: Some(_), .. }), .. },
         ) if watch => Err(Error::NotWatched),
+        Some(Command::Why(query)) => why::show(&client, &query, json, &screen),
+        Some(Command::Incidents(query)) => incidents::show(&client, &query, json, &screen),
+        Some(Command::Ack(query)) => held::acknowledge(&client, &query, json, &screen),
+        Some(Command::Silence(query)) => held::silence(&client, &query, json, &screen),
+        Some(Command::Unsilence(query)) => held::unsilence(&client, &query, json, &screen),
+        Some(Command::Held) => held::show(&client, json, &screen),
+        Some(Command::Maintenance { action }) => {
+            maintenance::run(&client, action.as_ref(), json, &screen)
+        }
+        Some(Command::Notifications(query)) => notifications::show(&client, &query, json, &screen),
+        Some(Command::Resend { id }) => notifications::resend(&client, id, json, &screen),
         Some(Command::Audit(query)) => audit::show(&client, &query, json, &screen),
         Some(Command::Orders { action }) => orders::run(&client, action.as_ref(), json, &screen),
         Some(Command::Probe { probe, action: Some(action) }) => {

@@ -15,6 +15,7 @@ pub mod incident;
 pub mod message;
 pub mod notifier;
 pub mod policy;
+pub mod replay;
 pub mod rules;
 pub mod schedule;
 pub mod setup;

@@ -90,7 +90,7 @@ impl Direct {
         self.told(Trouble::of(doing, &self.path, error))
     }
 
-    fn told(&self, trouble: Trouble) -> StoreError {
+    pub fn told(&self, trouble: Trouble) -> StoreError {
         let problem = match trouble {
             Trouble::Passing { sentence, .. } => sentence,
             Trouble::Damaged(why) => format!(

@@ -16,6 +16,7 @@ mod admission;
 mod audit;
 mod database;
 mod direct;
+mod history;
 mod instances;
 mod journal;
 mod notify;
@@ -61,6 +62,7 @@ pub use admission::{
 pub use audit::{
     AUDIT_AGE, Audit, AuditQuery, AuditRow, MAX_AUDIT_PAGE, MAX_AUDIT_ROWS, open_audit,
 };
+pub use history::{History, open_history};
 pub use journal::{Indexes, LogQuery, Subject, Timeline};
 pub use notify::{
     Attempt, ChannelCount, Commit, DecisionQuery, Due, IncidentQuery, MAX_NOTIFY_PAGE,

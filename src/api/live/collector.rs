@@ -13,12 +13,18 @@ use std::{
 
 use futures_util::future::select_all;
 use serde::Serialize;
-use tokio::sync::watch;
+use tokio::sync::{
+    broadcast::{
+        self,
+        error::{RecvError, TryRecvError},
+    },
+    watch,
+};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
-    DISABLED, LINGER, MAX_ITEMS, MAX_ROUND, Source,
+    DISABLED, INCIDENTS, LINGER, MAX_ITEMS, MAX_ROUND, SUPPRESSIONS, Source,
     item::{About, Item, Position},
     scope::Wanted,
 };
@@ -29,6 +35,7 @@ use crate::{
         views,
     },
     hub::{Change, Dirty, Entry, Feed},
+    notify::{self, IncidentNews},
     tree::{Freshness, Instance, Presence, Probe, ProbeName, View},
 };
 
@@ -75,8 +82,33 @@ pub struct GoneHost<'a> {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub struct Changed {
-    /// `authority`, `orders`, `access`, `disabled` or `audit`.
+    /// `authority`, `orders`, `access`, `disabled`, `audit`, `incidents` or `suppressions`.
     what: &'static str,
+}
+
+/// What holds messages back is not as it was.
+#[derive(Serialize, ToSchema)]
+pub struct SuppressionsChanged {}
+
+/// What was heard of notifications since the last round.
+#[derive(Default)]
+struct News {
+    /// The last word on each incident.
+    incidents: HashMap<Uuid, Arc<IncidentNews>>,
+    suppressions: bool,
+    /// There was more than we were told.
+    is_lost: bool,
+}
+
+impl News {
+    fn add(&mut self, change: notify::Change) {
+        match change {
+            notify::Change::Incident(incident) => {
+                self.incidents.insert(incident.id, incident);
+            }
+            notify::Change::Suppressions => self.suppressions = true,
+        }
+    }
 }
 
 /// Tells that a list has changed.
@@ -105,6 +137,8 @@ pub struct Collector {
     /// What is switched off on each host where anything is, as digests.
     disabled: HashMap<Uuid, u64>,
     sources: Vec<Source>,
+    notified: broadcast::Receiver<notify::Change>,
+    news: News,
 }
 
 /// Collects until nobody has read for [`LINGER`].
@@ -144,6 +178,8 @@ impl Collector {
         Collector {
             sources: api.live.sources.clone(),
             disabled: disabled(&api.view()),
+            notified: api.notifier.changes(),
+            news: News::default(),
             api,
             feed,
             position,
@@ -166,6 +202,10 @@ impl Collector {
         tokio::select! {
             () = self.feed.urgent() => {}
             () = any(&mut self.sources) => {}
+            told = heard(&mut self.notified) => match told {
+                Some(change) => self.news.add(change),
+                None => self.news.is_lost = true,
+            },
             () = live.kicked.notified() => {}
             () = tokio::time::sleep(soon) => {}
         }
@@ -197,6 +237,7 @@ impl Collector {
             items.push(changed(name));
             api.live.note_changed(name, position.revision);
         }
+        self.notifications(position.revision, &mut items);
         self.front(&wanted, &tree, &fleet);
         let before = self.position;
         self.position.revision = tree.revision();
@@ -375,6 +416,32 @@ impl Collector {
         }
     }
 
+    /// Incidents that are not as they were, and whether anything else is held back.
+    fn notifications(&mut self, revision: u64, items: &mut Vec<Item>) {
+        loop {
+            match self.notified.try_recv() {
+                Ok(change) => self.news.add(change),
+                Err(TryRecvError::Lagged(_)) => self.news.is_lost = true,
+                Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+            }
+        }
+        let News { incidents, suppressions, is_lost } = std::mem::take(&mut self.news);
+        let live = &self.api.live;
+        if is_lost || !incidents.is_empty() {
+            live.note_changed(INCIDENTS, revision);
+        }
+        if is_lost {
+            // Who shows them fetches them again.
+            items.push(changed(INCIDENTS));
+        }
+        let told = incidents.values().map(|incident| views::IncidentChange::new(incident));
+        items.extend(told.map(|told| Item::new(About::Everyone, "incident", &told)));
+        if is_lost || suppressions {
+            live.note_changed(SUPPRESSIONS, revision);
+            items.push(Item::new(About::Everyone, SUPPRESSIONS, &SuppressionsChanged {}));
+        }
+    }
+
     /// What every page shows, if it is another.
     fn front(&mut self, wanted: &Wanted, tree: &View, fleet: &Fleet) {
         self.front_is_due = self.front_at.is_some_and(|at| at.elapsed() < FRONT);
@@ -464,6 +531,16 @@ fn disabled_on(instance: &Instance) -> Option<u64> {
     let mut hasher = DefaultHasher::new();
     records.hash(&mut hasher);
     Some(hasher.finish())
+}
+
+/// Waits for news of notifications; `None`: some were lost.
+async fn heard(notified: &mut broadcast::Receiver<notify::Change>) -> Option<notify::Change> {
+    match notified.recv().await {
+        Ok(change) => Some(change),
+        Err(RecvError::Lagged(_)) => None,
+        // Whoever told them is gone, and so is this process soon.
+        Err(RecvError::Closed) => std::future::pending().await,
+    }
 }
 
 /// Waits until one of the sources has counted up.

@@ -3,13 +3,13 @@
 use utoipa::{PartialSchema, ToSchema, openapi::OpenApi};
 
 use super::{
-    collector::{Changed, GoneHost, GoneProbe},
+    collector::{Changed, GoneHost, GoneProbe, SuppressionsChanged},
     item::Reset,
     reader::{Bye, Hello, Time},
 };
 use crate::api::{
     summary::{Counted, HostRow, ProbeRow, Summary},
-    views::LogEntry,
+    views::{IncidentChange, LogEntry},
 };
 
 /// An event.
@@ -38,6 +38,8 @@ pub struct Events {
     probe_gone: GoneProbe<'static>,
     log: LogEntry<'static>,
     changed: Changed,
+    incident: IncidentChange,
+    suppressions: SuppressionsChanged,
     time: Time,
     reset: Reset<'static>,
     bye: Bye<'static>,

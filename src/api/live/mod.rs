@@ -68,6 +68,10 @@ const RETRY_AFTER: HeaderValue = HeaderValue::from_static("10");
 
 /// The list of what is switched off on all hosts, which the tree tells.
 const DISABLED: &str = "disabled";
+/// What notifications tell: each incident, and that something else is held back. Who has missed some is told
+/// that these lists have changed.
+const INCIDENTS: &str = "incidents";
+const SUPPRESSIONS: &str = "suppressions";
 
 /// A list that pages show, and a counter that counts up when it changes.
 pub type Source = (&'static str, watch::Receiver<u64>);
@@ -175,7 +179,7 @@ impl Live {
 impl Live {
     /// The lists whose changes are told.
     fn lists(&self) -> impl Iterator<Item = &'static str> {
-        self.sources.iter().map(|(name, _)| *name).chain([DISABLED])
+        self.sources.iter().map(|(name, _)| *name).chain([DISABLED, INCIDENTS, SUPPRESSIONS])
     }
 
     fn wanted(&self) -> Wanted {

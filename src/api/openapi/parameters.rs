@@ -14,6 +14,10 @@ use crate::{api::join_tokens::MAX_USES, config::MAX_NAME};
 const LAST_SECOND: i64 = 253_402_207_200;
 /// `key=value,key=value`, no key twice.
 const LABELS: &str = r"^(?!(.*,)?([^=,]+)=.*,\2=)[^=,]+=[^,]*(,[^=,]+=[^,]*)*$";
+/// A moment by the clocks of some place; days that each month has.
+const LOCAL_TIME: &str =
+    "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]$";
+const DATE_TIME: SchemaFormat = SchemaFormat::KnownFormat(KnownFormat::DateTime);
 const FINGERPRINT: &str = "^([0-9A-Fa-f]{64}|[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){31})$";
 
 /// Declares types that stand for the schema of a parameter.
@@ -43,6 +47,23 @@ parameters! {
     Time = AnyOfBuilder::new().item(Seconds::schema()).item(date());
     /// A time span.
     Span = pattern("^[0-9]+[smhd]$").examples(["30m"]);
+    /// A moment: Unix seconds, with an offset, or of a time zone that is said beside it.
+    Moment = AnyOfBuilder::new()
+        .item(Seconds::schema())
+        .item(ObjectBuilder::new().schema_type(Type::String).format(Some(DATE_TIME)))
+        .item(pattern(LOCAL_TIME));
+    /// A time of the day.
+    Clock = pattern("^([01][0-9]|2[0-3]):[0-5][0-9]$");
+    /// Days of the week or of the month.
+    Days = pattern("^[a-z0-9]+(,[a-z0-9]+)*$");
+    /// How often something comes.
+    RepeatWord = words(["once", "week", "month"]);
+    /// Yes or no.
+    Flag = words(["true", "false"]);
+    /// Which incidents.
+    IncidentStateWord = words(["open", "closed", "all"]);
+    /// How far a message is.
+    MessageStateWord = words(["waiting", "sent", "dead", "expired"]);
     /// How often a probe runs, in seconds.
     Interval = number(2).maximum(Some(86_400));
     /// Labels that hosts must have.
@@ -73,7 +94,7 @@ fn pattern(pattern: &str) -> ObjectBuilder {
 
 fn date() -> Object {
     let text = ObjectBuilder::new().schema_type(Type::String).examples(["2025-03-04T09:15:02Z"]);
-    text.format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime))).build()
+    text.format(Some(DATE_TIME)).build()
 }
 
 fn words<const COUNT: usize>(words: [&str; COUNT]) -> ObjectBuilder {
