@@ -264,11 +264,14 @@ for (const host of fleet.hosts.values()) {
     const made = open(
       [
         member(host, '', host.row.Since, null),
-        ...others.slice(0, 8).map((one, n) => ({
-          ...member(one, '', host.row.Since + 3 + n, n < 4 ? host.row.Since + 400 + n : null),
-          Status: n < 4 ? 100 : 999,
-          Worst: 999,
-        })),
+        ...others
+          .filter((one) => one !== host)
+          .slice(0, 8)
+          .map((one, n) => ({
+            ...member(one, '', host.row.Since + 3 + n, n < 4 ? host.row.Since + 400 + n : null),
+            Status: n < 4 ? 100 : 999,
+            Worst: 999,
+          })),
       ],
       host.row.Since,
       36,

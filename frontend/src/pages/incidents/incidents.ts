@@ -19,12 +19,12 @@ export function hasText(one: Incident, text: string): boolean {
   return fields.some((field) => field.toLowerCase().includes(q));
 }
 
-/** What is still broken first, worst first; then what is over, newest first. */
+/** What is still broken first, worst first, and what broke first before what followed; then what is over, newest first. */
 export function worstMembersFirst(members: readonly Member[]): Member[] {
   return [...members].sort(
     (a, b) =>
       Number(a.Recovered !== null) - Number(b.Recovered !== null) ||
-      (a.Recovered === null ? b.Status - a.Status || b.Since - a.Since : 0) ||
+      (a.Recovered === null ? b.Status - a.Status || a.Since - b.Since : 0) ||
       (b.Recovered ?? 0) - (a.Recovered ?? 0),
   );
 }
