@@ -142,19 +142,20 @@ export interface Decision {
   Status: number;
   Outcome: Outcome;
   /** The word of the last question. */
-  Reason: string;
+  Reason: string | null;
   Chain: Step[];
   Notification: (Notification & { Tries?: Try[] }) | null;
 }
 
-/** How the policy sees a subject. What holds it back is said in words, or only that it does. */
+/** How the policy sees a subject; null: nothing is to be told. */
 export interface Standing {
   Status: number;
   Confirmed: number;
   Since: number;
   Flapping: boolean;
-  Silenced: string | boolean | null;
-  Acked: string | boolean | null;
+  /** By whom, or by which window. */
+  Silenced: string | null;
+  Acked: string | null;
   Behind: string | null;
 }
 
@@ -166,7 +167,7 @@ export interface Why {
   Decisions: Decision[];
 }
 
-export type Scope = 'host' | 'group' | 'labels';
+export type Scope = 'host' | 'group' | 'labels' | 'all';
 
 export interface Suppression {
   Id: number;
@@ -206,7 +207,7 @@ export interface Occurrence {
 export interface Window {
   Id: number;
   Name: string;
-  Scope: Scope | 'all';
+  Scope: Scope;
   Target: string;
   Probe: string;
   Reason: string;

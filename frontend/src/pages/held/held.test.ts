@@ -1,7 +1,7 @@
 // @vitest-environment node
 import { describe, expect, it } from 'vitest';
 import type { Suppression, Suppressions, Window } from '../../lib/notify-types';
-import { covers, heldHere, parseLabels, subjectOf, whom, type Place } from './held';
+import { covers, heldHere, labelText, parseLabels, subjectOf, whom, type Place } from './held';
 
 const db1: Place = { host: 'db1', group: 'database', labels: { env: 'prod', role: 'db' } };
 const disk: Place = { ...db1, probe: 'disk' };
@@ -60,6 +60,7 @@ it('takes host and probe apart at the last slash', () => {
 
 it('keeps what follows the first equals sign', () => {
   expect(parseLabels('a=b=c, d=')).toEqual({ a: 'b=c', d: '' });
+  expect(labelText(' a=b=c, d= , x')).toBe('a=b=c,d=');
 });
 
 it('says whom it is about', () => {

@@ -10,7 +10,7 @@ export interface Place {
   probe?: string | undefined;
 }
 
-type Covering = Pick<Suppression, 'Target' | 'Probe'> & { Scope: Window['Scope'] };
+type Covering = Pick<Suppression, 'Scope' | 'Target' | 'Probe'>;
 
 /** `env=prod,role=db` as pairs. */
 export function parseLabels(text: string): Record<string, string> {
@@ -20,6 +20,13 @@ export function parseLabels(text: string): Record<string, string> {
     return name ? [[name, part.slice(at + 1).trim()] as const] : [];
   });
   return Object.fromEntries(pairs);
+}
+
+/** The same, as the API takes it: no space between. */
+export function labelText(text: string): string {
+  return Object.entries(parseLabels(text))
+    .map(([name, value]) => `${name}=${value}`)
+    .join(',');
 }
 
 /** Whether something is about this place: the host, or the probe. A host is told of what covers one probe too. */

@@ -5,6 +5,7 @@ import { asked, emptyPlan, when, type Plan } from './plan';
 
 const plan = (changes: Partial<Plan>): Plan => ({
   ...emptyPlan('Europe/Paris'),
+  name: 'work',
   target: 'db1',
   ...changes,
 });
@@ -31,8 +32,13 @@ describe('what the API is asked', () => {
         ends: '',
       },
     });
-    const monthly = plan({ scope: 'all', every: 'month', monthdays: '1, 15 15,Last' });
-    expect(asked(monthly)).toMatchObject({ query: { all: true, days: '1,15,last' } });
+    const monthly = plan({
+      scope: 'all',
+      every: 'month',
+      probe: 'disk',
+      monthdays: '1, 15 15,Last',
+    });
+    expect(asked(monthly)).toMatchObject({ query: { all: true, probe: '', days: '1,15,last' } });
   });
 
   it('ends with the last day, not before it', () => {
@@ -46,7 +52,9 @@ describe('what the API is asked', () => {
       const found = asked(plan(changes));
       return 'missing' in found ? found.missing : '';
     };
+    expect(missing({ name: ' ' })).toBe('Give it a name.');
     expect(missing({ target: ' ' })).toBe('Name the host.');
+    expect(missing({ scope: 'labels', target: 'env' })).toBe('Name the labels.');
     expect(missing({})).toBe('Say from when to when.');
     expect(missing({ from: '2026-11-22T02:00', to: '2026-11-22T02:00' })).toMatch(
       /after it begins/,

@@ -3,10 +3,12 @@ import type { Query } from '../../lib/api';
 import type { Window } from '../../lib/notify-types';
 import { clock, duration, parameter, parseDuration } from '../../lib/time';
 import { listed } from '../../lib/words';
+import { labelText } from '../held/held';
 
 export const WEEKDAYS = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const;
 const NAMES = ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday'];
-/** The longest window, in seconds: what the server takes as well. */
+/** The shortest and the longest window, in seconds: what the server takes as well. */
+const LEAST = 60;
 const MOST = 366 * 86_400;
 
 export interface Plan {
@@ -53,7 +55,8 @@ const seconds = (local: string): number => Math.floor(new Date(local).getTime() 
 
 /** What the API is asked; or what is missing still, as a sentence. */
 export function asked(plan: Plan): { query: Query } | { missing: string } {
-  const target = plan.target.trim();
+  if (!plan.name.trim()) return { missing: 'Give it a name.' };
+  const target = plan.scope === 'labels' ? labelText(plan.target) : plan.target.trim();
   if (plan.scope !== 'all' && !target) {
     const what = { host: 'the host', group: 'the group', labels: 'the labels' }[plan.scope];
     return { missing: `Name ${what}.` };
@@ -61,13 +64,15 @@ export function asked(plan: Plan): { query: Query } | { missing: string } {
   const common: Query = {
     name: plan.name.trim(),
     [plan.scope]: plan.scope === 'all' ? true : target,
-    probe: plan.probe.trim(),
+    // Everything has no probes to choose from.
+    probe: plan.scope === 'all' ? '' : plan.probe.trim(),
     reason: plan.reason.trim(),
   };
   if (plan.every === 'once') {
     if (!plan.from || !plan.to) return { missing: 'Say from when to when.' };
     const [from, to] = [seconds(plan.from), seconds(plan.to)];
-    if (!(to > from)) return { missing: 'It has to end after it begins.' };
+    if (!(to - from >= LEAST)) return { missing: 'It has to end after it begins.' };
+    if (to - from > MOST) return { missing: 'It can last a year at most.' };
     return { query: { ...common, from, to } };
   }
   const days =
@@ -78,7 +83,7 @@ export function asked(plan: Plan): { query: Query } | { missing: string } {
   if (days.length === 0) return { missing: 'Choose a day.' };
   if (!plan.at) return { missing: 'Say at what time it begins.' };
   const lasts = parseDuration(plan.lasts);
-  if (lasts === null || lasts <= 0 || lasts > MOST)
+  if (lasts === null || lasts < LEAST || lasts > MOST)
     return { missing: 'Say how long it lasts, such as 90m or 2h.' };
   if (!plan.zone) return { missing: 'Choose a time zone.' };
   return {

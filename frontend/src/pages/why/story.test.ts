@@ -91,7 +91,7 @@ it('says how a subject is seen, in sentences', () => {
     Since: 0,
     Flapping: false,
     Silenced: null,
-    Acked: false,
+    Acked: null,
     Behind: null,
   };
   expect(standingWords(calm)).toBe('Nothing holds messages about it back.');

@@ -19,8 +19,8 @@ const REASONS: Record<string, Words> = {
   blind: { question: 'Can this monitor see?', because: 'this monitor was cut off itself' },
   parent: { question: 'Is what it depends on up?', because: 'what it depends on is down' },
   rechecked: {
-    question: 'Was it looked at again since that came back?',
-    because: 'it has to be looked at again, since what it depends on came back',
+    question: 'Was it looked at again?',
+    because: 'it has to be looked at again first',
   },
   acknowledged: {
     question: 'Does nobody look after it yet?',
@@ -36,8 +36,8 @@ const REASONS: Record<string, Words> = {
     question: 'Does the channel want problems?',
     because: 'the channel only wants to hear when something is over',
   },
-  told: { question: 'Is it news to the channel?', because: 'the channel knows already' },
-  repeat: { question: 'Is it time for a reminder?', because: 'it is not time for a reminder' },
+  told: { question: 'Is it news to the channel?', because: 'it is no news to the channel' },
+  repeat: { question: 'Is it time for a reminder?', because: 'it is no reminder' },
   escalation: {
     question: 'Is it the channel’s turn?',
     because: 'it is not the channel’s turn yet',
@@ -182,14 +182,11 @@ export function eventWord(event: string): string {
 export function standingWords(standing: Standing): string {
   const { Status, Confirmed, Flapping, Silenced, Acked, Behind } = standing;
   const said: string[] = [];
-  const held = (what: string, by: string | boolean | null) => {
-    if (by) said.push(typeof by === 'string' ? `${what}: ${by}.` : `${what}.`);
-  };
   if (Status !== Confirmed)
     said.push(`It shows ${Status}, which too few runs have said: ${Confirmed} counts.`);
   if (Flapping) said.push('It changes all the time.');
-  held('Somebody looks after it', Acked);
-  held('It is silenced', Silenced);
+  if (Acked) said.push(`Somebody looks after it: ${Acked}.`);
+  if (Silenced) said.push(`It is silenced: ${Silenced}.`);
   if (Behind) said.push(`It is behind ${Behind}, which is down.`);
   return said.length ? said.join(' ') : 'Nothing holds messages about it back.';
 }
