@@ -7,7 +7,7 @@ import { links } from '../../lib/router.svelte';
 import type { SearchResult } from '../../lib/types';
 
 export interface Choice {
-  section: 'Pages' | 'Incidents' | 'Hosts' | 'Probes' | 'Groups' | 'Log';
+  section: 'Pages' | 'Hosts' | 'Probes' | 'Groups' | 'Incidents' | 'Log';
   href: string;
   title: string;
   /** What stands beside the title, weaker. */

@@ -9,6 +9,7 @@ import {
   standingWords,
   verdict,
   whyNobody,
+  whyUndelivered,
 } from './story';
 
 const yes = (Reason: string, Detail = ''): Step => ({ Reason, Passed: true, Detail });
@@ -82,6 +83,18 @@ describe('why nobody was told', () => {
     );
     expect(whyNobody([])).toEqual([]);
   });
+});
+
+it('says which channels failed, as long as no message has arrived', () => {
+  const dead = { State: 'dead', Channel: 'pager', Answer: '503', Attempts: 9 } as const;
+  const waiting = { State: 'waiting', Channel: 'mail', Answer: 'refused', Attempts: 1 } as const;
+  expect(whyUndelivered([waiting, dead])).toMatchObject([
+    { because: 'mail did not take the message', detail: 'refused', waits: true },
+    { because: 'pager did not take the message', detail: '503', waits: false },
+  ]);
+  expect(whyUndelivered([dead, { ...waiting, State: 'sent' }])).toBeNull();
+  expect(whyUndelivered([{ ...waiting, Attempts: 0 }])).toBeNull();
+  expect(whyUndelivered([])).toBeNull();
 });
 
 it('says how a subject is seen, in sentences', () => {

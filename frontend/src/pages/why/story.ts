@@ -124,6 +124,28 @@ export function whyNobody(
   return [...found.values()].sort((a, b) => b.count - a.count).slice(0, MOST);
 }
 
+/**
+ * Why no message has arrived, by channel; null if one has, or none was sent. Notifications come newest
+ * first. A message that was not tried yet is no trouble.
+ */
+export function whyUndelivered(
+  notifications: readonly Pick<Notification, 'State' | 'Channel' | 'Answer' | 'Attempts'>[],
+): Because[] | null {
+  if (notifications.some((one) => one.State === 'sent')) return null;
+  const failed = new Map<string, Because>();
+  for (const one of notifications) {
+    if (one.Attempts === 0 || failed.has(one.Channel)) continue;
+    const because = `${one.Channel} did not take the message`;
+    failed.set(one.Channel, {
+      because,
+      detail: one.Answer,
+      count: 1,
+      waits: one.State === 'waiting',
+    });
+  }
+  return failed.size ? [...failed.values()].slice(0, MOST) : null;
+}
+
 const KINDS: Record<string, string> = {
   problem: 'Problem',
   worsened: 'Worse',
