@@ -29,7 +29,13 @@ export default defineConfig({
     rolldownOptions: {
       output: {
         // What pages share comes in one piece: many small ones cost more round trips than they save.
-        codeSplitting: { groups: [{ name: 'shared', test: /src\/(lib|components)\// }] },
+        codeSplitting: {
+          groups: [
+            { name: 'shared', test: /src\/(lib|components)\// },
+            { name: 'held', test: /src\/pages\/held\/(?!Held\.)/ },
+            { name: 'told', test: /src\/pages\/(messages|why)\/(?!Messages\.|Why\.)/ },
+          ],
+        },
       },
     },
   },

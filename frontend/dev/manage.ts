@@ -227,7 +227,7 @@ export interface Asked {
   query: URLSearchParams;
   body: string;
 }
-type Answer = { value: unknown; status?: number } | null;
+export type Answer = { value: unknown; status?: number } | null;
 
 /** A page of a list, by the number of its first row. */
 function page<T>(items: T[], query: URLSearchParams) {

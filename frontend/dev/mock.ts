@@ -3,6 +3,8 @@ import type { Connect, Plugin } from 'vite';
 import type { HostRow, Page, ProbeResult, Schedule } from '../src/lib/types';
 import * as fleet from './fleet.ts';
 import * as manage from './manage.ts';
+import * as notify from './notify.ts';
+import * as windows from './windows.ts';
 
 /** As the binary serves it: what the browser would refuse there, it refuses here. */
 const POLICY =
@@ -91,7 +93,10 @@ async function handle(request: IncomingMessage, response: ServerResponse): Promi
   const text = (...of: string[]) => of.some((one) => one.toLowerCase().includes(q));
 
   if (request.method === 'POST') {
-    const done = manage.change({ parts, query, body: await body(request) });
+    const asked = { parts, query, body: await body(request) };
+    const done = (await notify.change(asked)) ?? windows.change(asked) ?? manage.change(asked);
+    for (const name of new Set(notify.told.splice(0)))
+      for (const { response } of streams) send(response, name, {});
     if (done) return json(done.value, done.status);
     if (parts.at(-1) === 'run') {
       await new Promise((done) => setTimeout(done, 900));
@@ -104,7 +109,8 @@ async function handle(request: IncomingMessage, response: ServerResponse): Promi
     }
     return json('OK');
   }
-  const managed = manage.read({ parts, query, body: '' });
+  const asked = { parts, query, body: '' };
+  const managed = notify.read(asked) ?? windows.read(asked) ?? manage.read(asked);
   if (managed) return json(managed.value, managed.status);
   switch (parts[0]) {
     case 'whoami':

@@ -51,6 +51,8 @@ const NAMES: LiveEventName[] = [
   'probe_gone',
   'log',
   'changed',
+  'incident',
+  'suppressions',
   'time',
   'reset',
   'bye',

@@ -23,7 +23,8 @@ describe('whyNot', () => {
   it('names the key where the instance says no', () => {
     const who = { ...operator, WriteActionsAllowed: false };
     expect(whyNot(who, 'operator')).toBe('');
-    expect(whyNot(who, 'probes')).toContain('AllowWriteActions = true');
+    expect(whyNot(who, 'probes')).toMatch(/change probes.*AllowWriteActions = true/);
+    expect(whyNot(who, 'messages')).toMatch(/hold messages back.*AllowWriteActions = true/);
   });
 
   it('names the role before the key', () => {

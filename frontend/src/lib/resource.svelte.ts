@@ -57,8 +57,15 @@ export class Resource<T> {
 const PAGE = 100;
 const MOST = 500;
 
+/** How a list is asked for what follows, where it is not by `after` and `Next`. */
+export interface Pages<T, A> {
+  /** The parameter that takes up where a page ended. */
+  after: string;
+  read: (answer: A) => Page<T>;
+}
+
 /** A list that is fetched page by page, and of which rows change while it is shown. */
-export class Paged<T> {
+export class Paged<T, A = Page<T>> {
   #items = $state.raw<T[]>([]);
   #total = $state(0);
   #next = $state('');
@@ -68,10 +75,16 @@ export class Paged<T> {
   #running: AbortController | null = null;
   #from: () => { path: string; query?: Query };
   #key: (item: T) => string;
+  #pages: Pages<T, A>;
 
-  constructor(from: () => { path: string; query?: Query }, key: (item: T) => string) {
+  constructor(
+    from: () => { path: string; query?: Query },
+    key: (item: T) => string,
+    pages: Pages<T, A> = { after: 'after', read: (answer) => answer as Page<T> },
+  ) {
     this.#from = from;
     this.#key = key;
+    this.#pages = pages;
   }
 
   get items(): readonly T[] {
@@ -121,11 +134,12 @@ export class Paged<T> {
     this.#running = running;
     const { path, query } = this.#from();
     try {
-      const page = await get<Page<T>>(path, {
-        query: { ...query, after, limit },
+      const answer = await get<A>(path, {
+        query: { ...query, [this.#pages.after]: after, limit },
         signal: running.signal,
       });
       if (this.#running !== running) return;
+      const page = this.#pages.read(answer);
       take(page);
       this.#total = page.Total;
       this.#next = page.Next;

@@ -87,6 +87,12 @@ export const links = {
   probe: (key: string, probe: string) =>
     href(`/hosts/${encodeURIComponent(key)}/probes/${encodeURIComponent(probe)}`),
   logs: (query: Query = {}) => withFilters('/logs', new URLSearchParams(), query),
+  incidents: (query: Query = {}) => withFilters('/incidents', new URLSearchParams(), query),
+  incident: (id: string) => href(`/incidents/${encodeURIComponent(id)}`),
+  /** A host, or one of its probes. */
+  subject: (host: string, probe: string) => (probe ? links.probe(host, probe) : links.host(host)),
+  why: (host: string, probe: string) => withFilters('/why', new URLSearchParams(), { host, probe }),
+  messages: (query: Query = {}) => withFilters('/messages', new URLSearchParams(), query),
 };
 
 /** How long to wait for a page to be as long as it was, in milliseconds. */

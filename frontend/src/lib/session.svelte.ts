@@ -2,6 +2,7 @@
 import { href } from './base';
 import { get, onUnauthorized } from './api';
 import { time } from './clock.svelte';
+import { held, incidents } from './incidents.svelte';
 import { Live, type LiveState } from './live';
 import { router } from './router.svelte';
 import { toast } from './toast.svelte';
@@ -19,6 +20,7 @@ export const live = new Live(
     glance: async () => {
       const summary = await get<Summary>('/api/summary', { query: { problems: 1, groups: 1 } });
       takeCounts(summary);
+      void incidents.load();
     },
     hidden: () => document.visibilityState === 'hidden',
     random: Math.random,
@@ -105,6 +107,12 @@ export function startSession(): void {
     counts: takeCounts,
     summary: takeCounts,
     time: ({ Now }) => time.set(Now),
+    incident: incidents.ask,
+    suppressions: held.changed,
+    refetch: () => {
+      incidents.ask();
+      held.changed();
+    },
     changed: ({ What }) => {
       if (What === 'access') void session.identify().catch(() => {});
     },

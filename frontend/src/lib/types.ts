@@ -1,4 +1,5 @@
 /** What the API answers, field by field. Times are Unix seconds; 0 means none. */
+import type { IncidentChange } from './notify-types';
 
 export type Presence = 'alive' | 'unknown' | 'stopped' | 'down';
 export type Role = 'none' | 'readonly' | 'operator';
@@ -376,6 +377,8 @@ export interface LiveEvents {
   probe_gone: { Host: string; Name: string };
   log: LogEntry;
   changed: { What: 'authority' | 'orders' | 'access' | 'disabled' | 'audit' };
+  incident: IncidentChange;
+  suppressions: Record<string, never>;
   time: { Now: number };
   reset: { Why: string };
   bye: { Why: string };

@@ -156,7 +156,7 @@ test('a token that is revoked while in use ends what was open with it', async ({
 
 test('who may only look sees no controls', async ({ page }) => {
   await enter(page, 'rita', '/hosts/closed/probes/uptime', 'uptime');
-  for (const name of ['Run now', 'Interval', 'Disable'])
+  for (const name of ['Run now', 'Interval', 'Disable', 'Acknowledge', 'Silence'])
     await expect(page.getByRole('button', { name })).toHaveCount(0);
   const pages = page.getByRole('navigation', { name: 'Pages' });
   await expect(pages.getByRole('link', { name: 'Logs' })).toBeVisible();
@@ -166,11 +166,13 @@ test('who may only look sees no controls', async ({ page }) => {
     await page.goto(agents.closed.url + path);
     await expect(page.getByText('This page is for operators')).toBeVisible();
   }
-  for (const path of ['/disabled', '/orders', '/authority']) {
+  for (const path of ['/disabled', '/orders', '/authority', '/held', '/maintenance', '/channels']) {
     await page.goto(agents.closed.url + path);
     await expect(page.getByText('may only look').first()).toBeVisible();
     await expect(
-      page.getByRole('button', { name: /^(Enable|Cancel|Allow|Revoke|New|Drop)/ }),
+      page.getByRole('button', {
+        name: /^(Enable|Cancel|Allow|Revoke|New|Drop|Silence|Lift|Test)/,
+      }),
     ).toHaveCount(0);
   }
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { foundChoices, logChoices, pageChoices, step } from './choices';
+import { foundChoices, incidentChoices, logChoices, pageChoices, step } from './choices';
 
 const targets = [
   { path: '/', title: 'Overview', keys: 'g o' },
@@ -38,6 +38,16 @@ describe('the palette', () => {
     expect(found?.level).toBe('crit');
     expect(log?.href).toBe('/logs?q=%3Ci%3E');
     expect(logChoices(' ')).toEqual([]);
+  });
+
+  it('offers open incidents by their title, and who looks after them', () => {
+    const open = { Id: 'a/b', Title: 'db1 is DOWN', Status: 999, Ack: null };
+    const ack = { Id: 1, Author: 'ada', Reason: '', Status: 999, CreatedAt: 0, Until: null };
+    expect(incidentChoices([open], 'DB1')).toMatchObject([
+      { href: '/incidents/a%2Fb', level: 'down', beside: '' },
+    ]);
+    expect(incidentChoices([{ ...open, Ack: ack }], 'down')[0]?.beside).toBe('ada looks after it');
+    expect(incidentChoices([open], ' ')).toEqual([]);
   });
 
   it('goes round at the ends', () => {

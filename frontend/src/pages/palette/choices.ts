@@ -1,12 +1,13 @@
 /** What the palette offers for what was typed. */
 import { href } from '../../lib/base';
+import type { Incident } from '../../lib/notify-types';
 import type { Level } from '../../lib/status';
 import { levelOf, levelOfHost } from '../../lib/status';
 import { links } from '../../lib/router.svelte';
 import type { SearchResult } from '../../lib/types';
 
 export interface Choice {
-  section: 'Pages' | 'Hosts' | 'Probes' | 'Groups' | 'Log';
+  section: 'Pages' | 'Hosts' | 'Probes' | 'Groups' | 'Incidents' | 'Log';
   href: string;
   title: string;
   /** What stands beside the title, weaker. */
@@ -34,6 +35,28 @@ export function pageChoices(targets: readonly Target[], typed: string): Choice[]
       title,
       beside: '',
       keys,
+    }));
+}
+
+/** Most incidents that are offered. */
+const INCIDENTS = 5;
+
+/** Open incidents with the text in their title, worst first. */
+export function incidentChoices(
+  open: readonly Pick<Incident, 'Id' | 'Title' | 'Status' | 'Ack'>[],
+  typed: string,
+): Choice[] {
+  const q = typed.trim().toLowerCase();
+  if (q === '') return [];
+  return open
+    .filter((one) => one.Title.toLowerCase().includes(q))
+    .slice(0, INCIDENTS)
+    .map((one) => ({
+      section: 'Incidents',
+      href: links.incident(one.Id),
+      title: one.Title,
+      beside: one.Ack ? `${one.Ack.Author} looks after it` : '',
+      level: levelOf(one.Status),
     }));
 }
 
