@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::{
     World,
+    behind::{BLOCKED_LOOK, LOOK_AGAIN, RECHECK_INTERVALS},
     chain::Chain,
     engine::Policy,
     facts::Cause,
@@ -389,7 +390,11 @@ impl Policy {
         now: Timestamp,
         out: &mut Effects,
     ) {
-        self.escalate(id, now, out);
+        // What is looked at again after a silence is told once that is done.
+        let is_ending = self.is_ending(id).is_some_and(|ending| !ending.pending.is_empty());
+        if !is_ending {
+            self.escalate(id, now, out);
+        }
         let rules = Arc::clone(&self.rules);
         if let Some(case) = self.cases.get_mut(&id)
             && case.is_owed
@@ -404,7 +409,9 @@ impl Policy {
             self.finish(id, channel, verdict, None, now, out);
         }
         self.calm_insistence(id, now);
-        self.remind(id, world, now, out);
+        if !is_ending {
+            self.remind(id, world, now, out);
+        }
         if let Some(case) = self.cases.get_mut(&id)
             && case.join_due.is_some_and(|due| due <= now)
         {
@@ -515,6 +522,7 @@ impl Policy {
 
     fn remind(&mut self, id: Uuid, world: &dyn World, now: Timestamp, out: &mut Effects) {
         let rules = Arc::clone(&self.rules);
+        self.postponed.remove(&id);
         for channel in &rules.channels {
             let Some(case) = self.cases.get(&id) else { return };
             if self.reminder_due(case, channel).is_none_or(|due| due > now) {
@@ -523,14 +531,18 @@ impl Policy {
             let bad = case.incident.members.iter().filter(|it| it.recovered.is_none());
             let mine = bad.filter(|it| channel.matches.matches(whose(it)));
             let tracks = mine.filter_map(|member| self.tracks.get(&member.subject));
-            let mut tracks = tracks.filter(|track| self.silence_of(track).is_none()).peekable();
+            let tracks = tracks.filter(|track| self.silence_of(track).is_none());
+            let unseen: Vec<_> =
+                tracks.map(|track| self.unseen_until(&track.subject, world, now)).collect();
             let is_quiet = self.quiet_for(self.worst_for(case, channel), now).is_some();
             let is_closed = channel.hours.as_ref().is_some_and(|hours| !hours.contains(now));
-            if tracks.peek().is_none() || is_quiet || is_closed {
+            if unseen.is_empty() || is_quiet || is_closed {
                 continue;
             }
-            if !tracks.any(|track| self.is_seen(&track.subject, world, now)) {
-                self.postponed.insert(id);
+            if unseen.iter().all(Option::is_some)
+                && let Some(next) = unseen.into_iter().flatten().min()
+            {
+                self.postponed.insert(id, next);
                 continue;
             }
             let mut chain = Chain::default();
@@ -545,29 +557,36 @@ impl Policy {
         }
     }
 
-    /// Nothing is in the way of seeing a subject, and it was seen since that was so.
-    fn is_seen(&self, subject: &Subject, world: &dyn World, now: Timestamp) -> bool {
+    /// When to look whether a subject is seen again, if something is in the way of seeing it, or it was not
+    /// seen since that was so.
+    fn unseen_until(
+        &self,
+        subject: &Subject,
+        world: &dyn World,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
         if self.block(subject, world).is_some() {
-            return false;
+            return Some(later(now, BLOCKED_LOOK));
         }
-        let returned = self.returned(subject, world);
-        let run = world.last_run(subject).map(|run| run.at);
-        returned.is_none_or(|returned| {
-            let limit =
-                Policy::recheck_limit(subject, returned, super::behind::RECHECK_INTERVALS, world);
-            run.is_some_and(|run| run > returned) || limit <= now
-        })
+        let returned = self.returned(subject, world)?;
+        let limit = Policy::recheck_limit(subject, returned, RECHECK_INTERVALS, world);
+        let run = world.last_run(subject);
+        if limit <= now || run.as_ref().is_some_and(|run| run.at > returned) {
+            return None;
+        }
+        let next = run.map_or(limit, |run| later(run.at, run.interval)).min(limit);
+        Some(next.max(later(now, LOOK_AGAIN)))
     }
 
     /// Sets when an incident is looked at next.
     pub(super) fn plan_case(&mut self, id: Uuid, now: Timestamp) {
         let next = self.cases.get(&id).and_then(|case| self.next_for_case(case, now));
-        let next = match (next, self.postponed.contains(&id)) {
-            (next, true) => {
-                Some(next.unwrap_or(Timestamp::MAX).min(later(now, super::behind::LOOK_AGAIN * 60)))
-            }
-            (next, false) => next,
-        };
+        let is_overdue = self.cases.get(&id).is_some_and(|case| {
+            let is_due = self.escalation_due(case).is_some_and(|due| due <= now);
+            is_due && self.is_ending(id).is_none() && self.may_speak(case)
+        });
+        let next = if is_overdue { Some(now) } else { next };
+        let next = next.into_iter().chain(self.postponed.get(&id).copied()).min();
         self.timers.set(Timer::Incident(id), next);
     }
 

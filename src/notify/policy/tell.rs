@@ -571,13 +571,12 @@ impl Policy {
         let Some(mouth) = self.mouths.get(name) else { return };
         let room = mouth.digest.is_some().then(|| {
             let missing = TOKEN.saturating_sub(mouth.tokens).max(0);
-            let millis = u64::try_from(missing / rate + 1).unwrap_or_default();
+            let millis = u64::try_from((missing + rate - 1) / rate).unwrap_or_default();
             later(mouth.at, std::time::Duration::from_millis(millis))
         });
         let has_notes = !mouth.notes.is_empty() || mouth.unnoted > 0;
         let quiet = self.quiet(now).filter(|_| has_notes);
-        let soon = later(now, super::behind::LOOK_AGAIN);
-        let next = [room.map(|at| at.max(soon)), quiet].into_iter().flatten().min();
+        let next = [room, quiet].into_iter().flatten().min();
         self.timers.set(Timer::Channel(name.to_owned()), next);
     }
 
