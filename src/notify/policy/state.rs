@@ -132,7 +132,7 @@ pub(super) struct Plan {
 /// What is remembered of a channel.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Mouth {
-    /// What may still be sent, a message being `tell::TOKEN`, and when that was so.
+    /// What may still be sent, a message being `pace::TOKEN`, and when that was so.
     pub tokens: i64,
     pub at: Timestamp,
     pub digest: Option<Digest>,
