@@ -20,6 +20,8 @@ use crate::{
 pub(super) const RECHECK_INTERVALS: u32 = 3;
 /// How long a host may take to report when what it is behind is back.
 pub(super) const HOST_RECHECK: Duration = Duration::from_secs(60);
+/// How often something is looked at that is behind something that is down: the tree may have changed.
+pub(super) const BLOCKED_LOOK: Duration = Duration::from_secs(60);
 /// How often something is looked at whose time has come and that has not run.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -79,7 +81,7 @@ impl Policy {
         now: Timestamp,
         out: &mut Effects,
     ) {
-        let note = self.hosts.entry(host.to_owned()).or_default();
+        let note = self.host_note(host);
         note.returned = Some(note.returned.map_or(at, |before| before.max(at)));
         self.dirty.insert(super::pieces::Key::Host(host.to_owned()));
         self.unblock(&Block::Behind(host.to_owned()), world, now, out);
@@ -96,7 +98,7 @@ impl Policy {
         for subject in self.blocked.remove(block).unwrap_or_default() {
             self.look(&subject, world, now, out);
         }
-        for id in std::mem::take(&mut self.postponed) {
+        for id in std::mem::take(&mut self.postponed).into_keys() {
             self.timers.set(Timer::Incident(id), Some(now));
         }
     }

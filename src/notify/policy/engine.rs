@@ -47,8 +47,8 @@ pub struct Policy {
     pub(super) blocked: BTreeMap<Block, BTreeSet<Subject>>,
     /// The newest incident for what has this in common (`GroupBy::key`).
     pub(super) newest: BTreeMap<String, Uuid>,
-    /// Incidents whose reminders wait until something is up or seen again.
-    pub(super) postponed: BTreeSet<Uuid>,
+    /// Incidents whose reminders wait until something is up or seen again, and when to look.
+    pub(super) postponed: BTreeMap<Uuid, Timestamp>,
     pub(super) bad_pieces: usize,
     /// All is looked at again at the next chance: after a start or when rules changed.
     pub(super) is_fresh: bool,
@@ -91,7 +91,7 @@ impl Policy {
             closed: BTreeMap::new(),
             blocked: BTreeMap::new(),
             newest: BTreeMap::new(),
-            postponed: BTreeSet::new(),
+            postponed: BTreeMap::new(),
             bad_pieces: 0,
             is_fresh: true,
         };
@@ -138,7 +138,7 @@ impl Policy {
     /// Does what time does: what is due by now.
     pub fn tick(&mut self, world: &dyn World, now: Timestamp, out: &mut Effects) {
         if std::mem::take(&mut self.is_fresh) {
-            self.wake_all();
+            self.wake_all(world, now, out);
         }
         let due = self.timers.due(now);
         // Suppressions come first in their order, then subjects, then incidents, then channels.

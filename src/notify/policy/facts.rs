@@ -9,7 +9,7 @@ use super::{
     identify::{self, identify},
     incidents::MAX_OUTPUT_BYTES,
     pieces::Key,
-    state::{Block, Track, Wait},
+    state::{Block, HostNote, MAX_HOSTS, Track, Wait},
     text,
     timers::Timer,
 };
@@ -45,7 +45,7 @@ impl Policy {
                 self.status(fact, was, status, world, now, out);
             }
             What::HostDown => {
-                let note = self.hosts.entry(fact.subject.host.clone()).or_default();
+                let note = self.host_note(&fact.subject.host);
                 note.downs = note.downs.saturating_add(1);
                 self.dirty.insert(Key::Host(fact.subject.host.clone()));
                 self.status(fact, Status::OK, Status::DOWN, world, now, out);
@@ -74,11 +74,23 @@ impl Policy {
         if !is_own || fact.origin == self.sender {
             return;
         }
-        let note = self.hosts.entry(fact.subject.host.clone()).or_default();
+        let note = self.host_note(&fact.subject.host);
         if fact.origin_id > note.told {
             (note.told, note.downs) = (fact.origin_id, 0);
             self.dirty.insert(Key::Host(fact.subject.host.clone()));
         }
+    }
+
+    /// What is remembered of a host, also when it is gone: the ids of its outages must not come again.
+    pub(super) fn host_note(&mut self, host: &str) -> &mut HostNote {
+        if self.hosts.len() >= MAX_HOSTS && !self.hosts.contains_key(host) {
+            let mut idle = self.hosts.keys().filter(|name| self.of_host(name).next().is_none());
+            if let Some(name) = idle.next().cloned() {
+                self.hosts.remove(&name);
+                self.dirty.insert(Key::Host(name));
+            }
+        }
+        self.hosts.entry(host.to_owned()).or_default()
     }
 
     fn status(
@@ -131,6 +143,7 @@ impl Policy {
         self.tracks.insert(subject.clone(), track);
         self.dirty.insert(Key::Subject(subject.clone()));
 
+        let was_waiting = wait.is_some();
         let wait = self.wait_for(fact, wait, world, now);
         let is_waiting = wait.is_some();
         self.set_wait(subject, wait);
@@ -138,6 +151,9 @@ impl Policy {
             track.push(status, of);
         }
         self.settle(fact.cause(status), chain, world, now, out);
+        if was_waiting && !is_waiting {
+            self.after_wait(subject, now);
+        }
     }
 
     /// What is in the way of judging this.
@@ -238,8 +254,6 @@ impl Policy {
             self.gone(subject, None, world, now, out);
         }
         self.gone(&fact.subject, Some(fact), world, now, out);
-        self.hosts.remove(host);
-        self.dirty.insert(Key::Host(host.clone()));
         self.unblock(&Block::Behind(host.clone()), world, now, out);
     }
 

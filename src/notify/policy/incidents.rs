@@ -104,7 +104,7 @@ impl Policy {
             case.join_due = Some(if end > now { end } else { later(now, window) });
         }
         let due = case.join_due;
-        self.newest.insert(key, id);
+        self.index_incident(key, id);
         if let Some(track) = self.tracks.get_mut(subject) {
             track.incident = Some(id);
             track.slot = is_listed.then(|| u32::try_from(place).ok()).flatten();
@@ -116,6 +116,15 @@ impl Policy {
             self.timers.set(Timer::Incident(id), Some(due));
         }
         Some(id)
+    }
+
+    /// Remembers the incident that was opened last of those with this in common.
+    pub(super) fn index_incident(&mut self, key: String, id: Uuid) {
+        let opened = |id: &Uuid| self.cases.get(id).map(|case| (case.incident.opened, *id));
+        let before = self.newest.get(&key).and_then(opened);
+        if before <= opened(&id) {
+            self.newest.insert(key, id);
+        }
     }
 
     /// The incident that what has this in common joins.

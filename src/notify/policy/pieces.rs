@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
-use super::{Changed, Stored, engine::Policy, state::Wait, timers::Timer};
+use super::{Changed, Effects, Stored, World, engine::Policy, state::Wait, timers::Timer};
 use crate::notify::{Subject, Suppression};
 
 /// A piece.
@@ -125,12 +125,14 @@ impl Policy {
     }
 
     /// Lets time look at everything: what is not due stays as it is.
-    pub(super) fn wake_all(&mut self) {
+    pub(super) fn wake_all(&mut self, world: &dyn World, now: Timestamp, out: &mut Effects) {
         let start = Some(Timestamp::MIN);
         self.index();
         self.timers.set(Timer::Suppressions, start);
-        for subject in self.tracks.keys() {
-            self.timers.set(Timer::Subject(subject.clone()), start);
+        let subjects: Vec<_> = self.tracks.keys().cloned().collect();
+        for subject in subjects {
+            self.calm_down(&subject, world, now, out);
+            self.schedule(&subject, world, now);
         }
         for id in self.cases.keys() {
             self.timers.set(Timer::Incident(*id), start);
@@ -141,14 +143,16 @@ impl Policy {
     }
 
     fn index(&mut self) {
-        let mut open: Vec<_> = self.cases.values().filter(|case| case.incident.is_open()).collect();
-        open.sort_by_key(|case| (case.incident.opened, case.incident.id));
-        self.newest.clear();
+        let open = self.cases.values().filter(|case| case.incident.is_open());
+        let mut keys = Vec::new();
         for case in open {
-            for member in &case.incident.members {
-                let key = self.rules.group_by.key(super::incidents::whose(member));
-                self.newest.insert(key, case.incident.id);
-            }
+            let members = case.incident.members.iter();
+            let key = |member| self.rules.group_by.key(super::incidents::whose(member));
+            keys.extend(members.map(|member| (key(member), case.incident.id)));
+        }
+        self.newest.clear();
+        for (key, id) in keys {
+            self.index_incident(key, id);
         }
     }
 }

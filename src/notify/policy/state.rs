@@ -14,6 +14,8 @@ use crate::{
 
 /// The most incidents that are open; what breaks beyond joins one that holds all the rest.
 pub(super) const MAX_OPEN: usize = 10_000;
+/// The most hosts of which something is remembered; of others it is forgotten while all of them is well.
+pub(super) const MAX_HOSTS: usize = 100_000;
 /// The most silences, acknowledgements and windows, of each.
 pub(super) const MAX_SUPPRESSIONS: usize = 10_000;
 /// The most incidents that a channel remembers for the end of quiet hours by name; others are counted.
@@ -130,7 +132,7 @@ pub(super) struct Plan {
 /// What is remembered of a channel.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Mouth {
-    /// What may still be sent, a message being `tell::TOKEN`, and when that was so.
+    /// What may still be sent, a message being `pace::TOKEN`, and when that was so.
     pub tokens: i64,
     pub at: Timestamp,
     pub digest: Option<Digest>,

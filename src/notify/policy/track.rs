@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{
     World,
-    behind::{LOOK_AGAIN, RECHECK_INTERVALS},
+    behind::{BLOCKED_LOOK, LOOK_AGAIN, RECHECK_INTERVALS},
     chain::Chain,
     engine::Policy,
     facts::Cause,
@@ -21,8 +21,6 @@ use crate::{
     status::Status,
 };
 
-/// How often something is looked at that is behind something that is down: the tree may have changed.
-const BLOCKED_LOOK: Duration = Duration::from_secs(60);
 /// After so many intervals without a run it is looked at once each interval only.
 const PATIENCE: u32 = 10;
 
@@ -107,8 +105,16 @@ impl Policy {
         chain.passes(Reason::Result, text::looked(status, &track.output));
         let cause = Cause { subject, entry: None, status, at, is_gone: false };
         self.settle(cause, chain, world, now, out);
+        self.after_wait(subject, now);
         if came_back {
             self.came_back(&subject.host, at, world, now, out);
+        }
+    }
+
+    /// What waited may be reminded of again.
+    pub(super) fn after_wait(&mut self, subject: &Subject, now: Timestamp) {
+        if let Some(id) = self.tracks.get(subject).and_then(|track| track.incident) {
+            self.timers.set(Timer::Incident(id), Some(now));
         }
     }
 
@@ -188,7 +194,8 @@ impl Policy {
             false => at,
             // It is calm, and what is to be said waits: for the end of quiet hours, or of a silence, which
             // looks at it itself.
-            true => self.quiet(now).unwrap_or(Timestamp::MAX),
+            true if track.is_flapping => self.quiet(now).unwrap_or(Timestamp::MAX),
+            true => soon,
         });
         [pending, history, calm].into_iter().flatten().filter(|at| *at < Timestamp::MAX).min()
     }
@@ -217,7 +224,7 @@ impl Policy {
             (false, true) => "what was told is taken back".to_owned(),
             (true, _) => format!("{key} is on"),
         };
-        chain.ask(Reason::Enabled, is_enabled || takes_back, words);
+        let is_asked = chain.ask(Reason::Enabled, is_enabled || takes_back, words);
         let alike = track.alike();
         let outcome = if let Some(wait) = &track.wait {
             let (reason, words) = Policy::words_of_wait(wait);
@@ -239,6 +246,7 @@ impl Policy {
             Outcome::Held
         };
         if cause.entry.is_some() {
+            let outcome = if is_asked { outcome } else { Outcome::Held };
             self.decide(cause, incident, chain, outcome, now, out);
         }
         self.keep_or_drop(subject);

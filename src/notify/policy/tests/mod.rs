@@ -160,9 +160,19 @@ impl Sim {
     ) -> (T, Effects) {
         let mut out = Effects::default();
         let result = act(&mut self.policy, &self.world, self.world.now, &mut out);
+        self.store();
+        if self.restarts {
+            self.restart();
+        }
+        self.policy.tick(&self.world, self.world.now, &mut out);
+        self.store();
         self.all.messages.extend(out.messages.clone());
         self.all.decisions.extend(out.decisions.clone());
         self.all.moments.extend(out.moments.clone());
+        (result, out)
+    }
+
+    fn store(&mut self) {
         for changed in self.policy.take_changed() {
             let key = (changed.kind.to_owned(), changed.key);
             match changed.value {
@@ -170,10 +180,6 @@ impl Sim {
                 None => self.stored.remove(&key),
             };
         }
-        if self.restarts {
-            self.restart();
-        }
-        (result, out)
     }
 
     pub fn stored(&self) -> Stored {
@@ -301,7 +307,9 @@ pub(super) fn origin(host: &str) -> Uuid {
 
 /// Messages in short.
 pub(super) fn said(messages: &[Message]) -> Vec<String> {
-    let short = |message: &Message| format!("{} {}: {}", message.channel, message.kind.word(), message.title);
+    let short = |message: &Message| {
+        format!("{} {}: {}", message.channel, message.kind.word(), message.title)
+    };
     messages.iter().map(short).collect()
 }
 
