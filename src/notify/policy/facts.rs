@@ -105,7 +105,11 @@ impl Policy {
         let subject = &fact.subject;
         let output = text::cut(&fact.message, MAX_OUTPUT_BYTES);
         let mut chain = Chain::default();
-        chain.passes(Reason::Result, text::result(was, status, &output));
+        let words = match fact.what {
+            What::HostUp => "it reports".to_owned(),
+            _ => text::result(was, status, &output),
+        };
+        chain.passes(Reason::Result, words);
 
         let is_new = !self.tracks.contains_key(subject);
         let mut track = self.tracks.remove(subject).unwrap_or_else(|| new_track(fact, was));

@@ -111,6 +111,7 @@ impl Policy {
             return Verdict::stop(chain, Reason::Routed, words, Held);
         }
         chain.passes(Reason::Routed, "it is for this channel");
+        let bad = speakers.len();
         let speakers: Vec<_> = speakers
             .into_iter()
             .filter(is_timely)
@@ -121,6 +122,8 @@ impl Policy {
             let heard = track.heard.get(&channel.name).copied().unwrap_or(Status::OK);
             track.insists && heard < track.confirmed
         });
+        // What got better while it may not speak is no news, though others may.
+        let may_improve = because.is_some() || speakers.len() == bad;
         let kind = if !is_known {
             match spoken {
                 Status::OK => {
@@ -131,7 +134,7 @@ impl Policy {
             }
         } else if spoken > told_status || insists {
             Kind::Worsened
-        } else if spoken > Status::OK && worst < told_status {
+        } else if spoken > Status::OK && worst < told_status && may_improve {
             Kind::Improved
         } else if speakers.iter().any(|track| !track.heard.contains_key(&channel.name)) {
             Kind::Joined

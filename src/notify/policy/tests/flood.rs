@@ -1,7 +1,7 @@
 //! Too much at once.
 
 use super::*;
-use crate::notify::{incident::MAX_MEMBERS, message::MAX_LINES};
+use crate::notify::{incident::MAX_MEMBERS, message::MAX_LINES, policy::state::MAX_OPEN};
 
 #[test]
 fn ten_thousand_transitions_in_a_second_are_bounded_and_one_digest() {
@@ -65,4 +65,20 @@ fn reminders_give_way_to_what_is_new() {
     let said = sim.pass(minutes(1));
     assert!(said.len() < 4, "{said:?}");
     assert_eq!(sim.set("host9", "ping", CRIT).len(), 1);
+}
+
+#[test]
+fn more_incidents_than_are_kept_become_one_that_holds_the_rest() {
+    const MORE: usize = 25;
+    let mut sim = Sim::new(Rules { channels: Vec::new(), ..rules() });
+    let count = MAX_OPEN + MORE;
+    let facts: Vec<_> = (0..count).map(|n| sim.change(&format!("host{n}"), "ping", CRIT)).collect();
+    sim.handle(&facts);
+    assert_eq!(sim.policy.incidents().count(), MAX_OPEN + 1);
+    let rest = sim.policy.incidents().map(|incident| incident.members.len()).max();
+    assert_eq!(rest, Some(MORE));
+    assert_eq!(sim.all.decisions.len(), count);
+    let facts: Vec<_> = (0..count).map(|n| sim.change(&format!("host{n}"), "ping", OK)).collect();
+    sim.handle(&facts);
+    assert_eq!(sim.policy.incidents().count(), 0);
 }
