@@ -7,7 +7,10 @@ use clap::{Args, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use wigo::{
     app::{self, App},
-    cli::{probe as probe_commands, token as token_commands, user as user_commands},
+    cli::{
+        notify as notify_commands, probe as probe_commands, token as token_commands,
+        user as user_commands,
+    },
     config,
     log::Log,
 };
@@ -42,6 +45,9 @@ enum Command {
     /// Say who may log in.
     #[command(subcommand)]
     User(user_commands::Command),
+    /// Try the channels by which people are told, and see what messages look like.
+    #[command(subcommand)]
+    Notify(notify_commands::Command),
 }
 
 #[derive(Args)]
@@ -87,6 +93,11 @@ fn main() -> ExitCode {
         Some(Command::User(command)) => {
             app::prepare_process();
             let done = user_commands::run(command, arguments.config.as_deref());
+            done.map(|()| ExitCode::SUCCESS).map_err(anyhow::Error::from)
+        }
+        Some(Command::Notify(command)) => {
+            app::prepare_process();
+            let done = notify_commands::run(command, arguments.config.as_deref());
             done.map(|()| ExitCode::SUCCESS).map_err(anyhow::Error::from)
         }
     };

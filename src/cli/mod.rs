@@ -11,6 +11,7 @@ pub mod client;
 mod configured;
 mod logs;
 pub mod model;
+pub mod notify;
 mod orders;
 mod printable;
 pub mod probe;
