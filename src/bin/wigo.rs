@@ -8,8 +8,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use wigo::{
     app::{self, App},
     cli::{
-        plan as plan_commands, probe as probe_commands, token as token_commands,
-        user as user_commands,
+        notify as notify_commands, plan as plan_commands, probe as probe_commands,
+        token as token_commands, user as user_commands,
     },
     config,
     log::Log,
@@ -48,6 +48,9 @@ enum Command {
     /// Show which messages another configuration would have sent. Exits with 0, 1 (it would have sent others)
     /// or 2 (it cannot be told). Silences, acknowledgements and maintenance are left out.
     Plan(plan_commands::Plan),
+    /// Try the channels by which people are told, and see what messages look like.
+    #[command(subcommand)]
+    Notify(notify_commands::Command),
 }
 
 #[derive(Args)]
@@ -101,6 +104,11 @@ fn main() -> ExitCode {
                 eprintln!("{}", wigo::cli::complaint(&error));
                 2
             })))
+        }
+        Some(Command::Notify(command)) => {
+            app::prepare_process();
+            let done = notify_commands::run(command, arguments.config.as_deref());
+            done.map(|()| ExitCode::SUCCESS).map_err(anyhow::Error::from)
         }
     };
     result.unwrap_or_else(|error| {

@@ -16,6 +16,7 @@ mod logs;
 mod maintenance;
 pub mod model;
 mod notifications;
+pub mod notify;
 mod orders;
 pub mod plan;
 mod printable;

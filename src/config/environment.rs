@@ -10,9 +10,12 @@ use std::{
 /// The longest text that is taken from a file or a variable, in bytes.
 pub(super) const MAX_SECRET_BYTES: u64 = 64 * 1024;
 
+/// The value of a variable, if there is one.
+type Variable = dyn Fn(&str) -> Option<String>;
+
 /// What surrounds whoever reads a configuration.
 pub struct Environment {
-    variable: Box<dyn Fn(&str) -> Option<String>>,
+    variable: Box<Variable>,
     /// Whether a secret that cannot be had is a mistake.
     pub(super) is_required: bool,
 }

@@ -180,21 +180,21 @@ impl<'r> Section<'r> {
         let Some(text) = self.text(key).filter(|text| !text.text.is_empty()) else {
             return Secret::default();
         };
-        self.reader.learn_secret(text.span.clone());
         self.resolved(key, &text)
     }
 
     /// A list of texts that are never shown; one text will do as well.
     pub fn secrets(&self, key: &'static str) -> Vec<Secret> {
         let texts = self.texts(key);
-        if let Some(text) = texts.iter().find(|text| !text.text.is_empty()) {
-            self.reader.learn_secret(text.span.clone());
-        }
         texts.iter().map(|text| self.resolved(key, text)).collect()
     }
 
     /// The text with the environment's and files' texts put in (see [`super::references`]).
     fn resolved(&self, key: &str, text: &Text<'r>) -> Secret {
+        // Where a secret is named, and not written, readers of the file do not learn it.
+        if !text.text.is_empty() && !text.text.contains("${") {
+            self.reader.learn_secret(text.span.clone());
+        }
         let environment = self.reader.environment();
         references::resolve(text.text, environment).unwrap_or_else(|why| {
             let severity = match environment.is_required {
@@ -287,7 +287,6 @@ impl<'r> Section<'r> {
             let Some(value) = self.line(name.text, value, "a text in quotes") else { continue };
             match check(name.text) {
                 Ok(()) => {
-                    self.reader.learn_secret(value.span.clone());
                     secrets.push((name.text.to_owned(), self.resolved(name.text, &value)));
                 }
                 Err(message) => self.problem_at(Severity::Error, name.span, message, None),

@@ -539,6 +539,7 @@ fn a_password_that_others_may_read_is_a_warning() {
     let text = "[Http]\nLogin = \"a\"\nPassword = \"b\"\n";
     assert_eq!(with_mode(text, 0o644), [(3, 12)]);
     assert_eq!(with_mode(text, 0o640), []);
+    assert_eq!(with_mode(&text.replace("\"b\"", "\"${PATH}\""), 0o644), []);
     assert_eq!(with_mode("[Http]\nPassword = \"\"\n", 0o644), []);
 }
 

@@ -11,7 +11,7 @@ use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Va
 use thiserror::Error;
 
 use super::{Kind, Message, Priority, message::Line};
-use crate::config::ChannelConfig;
+use crate::{config::ChannelConfig, status::Status};
 
 pub mod sample;
 
@@ -235,7 +235,7 @@ fn said(error: &Error) -> String {
 }
 
 fn values(message: &Message, late: Option<Duration>, now: Timestamp) -> Value {
-    let level = |status: crate::status::Status| status.level().word();
+    let level = |status: Status| status.level().word();
     let lists_all = matches!(message.kind, Kind::Summary | Kind::Digest);
     let lines: Vec<Value> = message
         .lines
@@ -259,7 +259,7 @@ fn values(message: &Message, late: Option<Duration>, now: Timestamp) -> Value {
         labels => message.labels,
         status => message.status.number(),
         level => level(message.status),
-        was => message.was.map(|was| was.number()),
+        was => message.was.map(Status::number),
         was_level => message.was.map(level),
         worst => message.worst.number(),
         worst_level => level(message.worst),

@@ -1,13 +1,14 @@
 //! What becomes of the keys of `[Notifications]`.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use super::*;
 use crate::{
-    config::{Environment, LoadError, Problem, Secret, parse_in},
+    config::{Environment, LoadError, Problem, Secret, parse_in, reader::Reader},
     notify::{
         channel::{KINDS, Settings, address::Address, email},
         rules::Hours,
+        template,
     },
     status::Status,
 };
@@ -318,4 +319,34 @@ fn addresses_of_receivers_are_secrets_that_should_be_protected() {
     assert!(read(&slack("http://hooks.example.org/x")).1[0].contains("can be read on the way"));
     let said = errors(&slack("hooks/s3cr3t"));
     assert!(said[0].contains("https://") && !said[0].contains("s3cr3t"), "{said:?}");
+}
+
+/// The cells of the table row in the README that begins with this word.
+fn row(word: &str) -> Vec<String> {
+    let readme = include_str!("../../../README.md");
+    let begin = format!("| `{word}` |");
+    let row = readme.lines().find(|line| line.starts_with(&begin));
+    let row = row.unwrap_or_else(|| panic!("`{word}` is missing in the README"));
+    row.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect()
+}
+
+#[test]
+fn the_readme_has_each_kind_with_its_keys() {
+    for kind in KINDS {
+        let reading = environment();
+        let reader = Reader::new(Path::new("f"), "", &reading).unwrap();
+        (kind.read)(&reader.root());
+        let keys = reader.known().remove("").unwrap();
+        let cells = row(kind.word);
+        let shown: BTreeSet<&str> = cells[1].split(", ").map(|key| key.trim_matches('`')).collect();
+        assert_eq!(shown, keys, "{}", kind.word);
+        assert_eq!(cells[2], kind.together);
+    }
+}
+
+#[test]
+fn the_readme_has_what_templates_can_use() {
+    for (name, meaning) in template::VARIABLES.iter().chain(template::FILTERS) {
+        assert_eq!(row(name)[1], *meaning);
+    }
 }

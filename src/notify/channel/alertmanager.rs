@@ -11,11 +11,13 @@ use super::{
     address::Address,
     alert,
     client::{Call, Client},
+    kinds::Configured,
     memory::soonest,
+    reading,
     text::{self, Unit},
 };
 use crate::{
-    config::Secret,
+    config::{Secret, Section},
     notify::{Kind, Message},
     status::{Level, Status},
 };
@@ -53,12 +55,12 @@ pub struct Settings {
     pub ends_after: Duration,
 }
 
-impl super::kinds::Configured for Settings {
-    fn read(entry: &crate::config::Section<'_>) -> Settings {
-        super::reading::check_login(entry);
+impl Configured for Settings {
+    fn read(entry: &Section<'_>) -> Settings {
+        reading::check_login(entry);
         let ends_after = ENDS_AFTER.as_secs();
         Settings {
-            urls: super::reading::addresses(entry, "Urls"),
+            urls: reading::addresses(entry, "Urls"),
             login: entry.string("Login", ""),
             password: entry.secret("Password"),
             token: entry.secret("Token"),

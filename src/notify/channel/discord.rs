@@ -6,9 +6,11 @@ use super::{
     Channel, Delivery, Failed, Receipt, Sending,
     address::Address,
     client::Client,
-    look,
+    kinds::Configured,
+    look, reading,
     text::{self, Unit},
 };
+use crate::config::Section;
 
 /// Discord's limits, in characters. All of an embed together may have 6,000.
 const MAX_CONTENT_CHARS: usize = 2_000;
@@ -23,9 +25,9 @@ pub struct Settings {
     pub hook_url: Address,
 }
 
-impl super::kinds::Configured for Settings {
-    fn read(entry: &crate::config::Section<'_>) -> Settings {
-        Settings { hook_url: super::reading::address(entry, "HookUrl") }
+impl Configured for Settings {
+    fn read(entry: &Section<'_>) -> Settings {
+        Settings { hook_url: reading::address(entry, "HookUrl") }
     }
 }
 

@@ -6,10 +6,11 @@ use super::{
     Channel, Delivery, Failed, Receipt, Sending,
     address::Address,
     client::Client,
-    look,
+    kinds::Configured,
+    look, reading,
     text::{self, Unit},
 };
-use crate::config::Secret;
+use crate::config::{Secret, Section};
 
 /// What is sent of a title and a body, in characters. Gotify has no limits of its own.
 const MAX_TITLE_CHARS: usize = 250;
@@ -24,10 +25,10 @@ pub struct Settings {
     pub app_token: Secret,
 }
 
-impl super::kinds::Configured for Settings {
-    fn read(entry: &crate::config::Section<'_>) -> Settings {
+impl Configured for Settings {
+    fn read(entry: &Section<'_>) -> Settings {
         Settings {
-            app_url: super::reading::address(entry, "AppUrl"),
+            app_url: reading::address(entry, "AppUrl"),
             app_token: entry.needed_secret("AppToken"),
         }
     }

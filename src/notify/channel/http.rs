@@ -9,9 +9,11 @@ use super::{
     Channel, Delivery, Failed, Receipt, Sending,
     address::Address,
     client::Client,
+    kinds::Configured,
+    reading,
     text::{self, Unit},
 };
-use crate::{json::Json, notify::Kind, status::Status};
+use crate::{config::Section, json::Json, notify::Kind, status::Status};
 
 /// What is sent of a message and its summary, in bytes.
 const MAX_MESSAGE_BYTES: usize = 2_000;
@@ -24,9 +26,9 @@ pub struct Settings {
     pub url: Address,
 }
 
-impl super::kinds::Configured for Settings {
-    fn read(entry: &crate::config::Section<'_>) -> Settings {
-        Settings { url: super::reading::open_address(entry, "Url") }
+impl Configured for Settings {
+    fn read(entry: &Section<'_>) -> Settings {
+        Settings { url: reading::open_address(entry, "Url") }
     }
 }
 

@@ -6,11 +6,13 @@ use super::{
     Channel, Delivery, Failed, Receipt, Sending,
     address::Address,
     client::Client,
+    kinds::Configured,
     look,
     memory::Threads,
+    reading,
     text::{self, Unit},
 };
-use crate::config::Secret;
+use crate::config::{Secret, Section};
 
 /// What is sent of a title and a body, in bytes, and of the latter as HTML. An event may have 65,536 bytes
 /// with all that JSON and HTML put before some characters.
@@ -29,10 +31,10 @@ pub struct Settings {
     pub room_id: String,
 }
 
-impl super::kinds::Configured for Settings {
-    fn read(entry: &crate::config::Section<'_>) -> Settings {
+impl Configured for Settings {
+    fn read(entry: &Section<'_>) -> Settings {
         Settings {
-            homeserver_url: super::reading::address(entry, "HomeserverUrl"),
+            homeserver_url: reading::address(entry, "HomeserverUrl"),
             access_token: entry.needed_secret("AccessToken"),
             room_id: entry.needed("RoomId"),
         }

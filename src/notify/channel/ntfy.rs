@@ -6,10 +6,11 @@ use super::{
     Channel, Delivery, Failed, Receipt, Sending,
     address::Address,
     client::Client,
-    look,
+    kinds::Configured,
+    look, reading,
     text::{self, Unit},
 };
-use crate::config::Secret;
+use crate::config::{Secret, Section};
 
 /// The public server.
 pub const SERVER_URL: &str = "https://ntfy.sh";
@@ -33,11 +34,11 @@ pub struct Settings {
     pub password: Secret,
 }
 
-impl super::kinds::Configured for Settings {
-    fn read(entry: &crate::config::Section<'_>) -> Settings {
-        super::reading::check_login(entry);
+impl Configured for Settings {
+    fn read(entry: &Section<'_>) -> Settings {
+        reading::check_login(entry);
         Settings {
-            server_url: super::reading::address_or(entry, "ServerUrl", SERVER_URL),
+            server_url: reading::address_or(entry, "ServerUrl", SERVER_URL),
             topic: entry.needed_secret("Topic"),
             token: entry.secret("Token"),
             login: entry.string("Login", ""),

@@ -9,10 +9,12 @@ use super::{
     address::Address,
     alert,
     client::Client,
+    kinds::Configured,
+    reading,
     text::{self, Unit},
 };
 use crate::{
-    config::Secret,
+    config::{Secret, Section},
     notify::{Message, Priority},
     status::Level,
 };
@@ -39,11 +41,11 @@ pub struct Settings {
     pub api_url: Address,
 }
 
-impl super::kinds::Configured for Settings {
-    fn read(entry: &crate::config::Section<'_>) -> Settings {
+impl Configured for Settings {
+    fn read(entry: &Section<'_>) -> Settings {
         Settings {
             api_key: entry.needed_secret("ApiKey"),
-            api_url: super::reading::address_or(entry, "ApiUrl", API_URL),
+            api_url: reading::address_or(entry, "ApiUrl", API_URL),
         }
     }
 }

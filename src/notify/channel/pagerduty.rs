@@ -7,9 +7,14 @@ use super::{
     address::Address,
     alert,
     client::Client,
+    kinds::Configured,
+    reading,
     text::{self, Unit},
 };
-use crate::{config::Secret, status::Level};
+use crate::{
+    config::{Secret, Section},
+    status::Level,
+};
 
 /// Where PagerDuty takes events; `https://events.eu.pagerduty.com` for accounts in Europe.
 pub const API_URL: &str = "https://events.pagerduty.com";
@@ -28,11 +33,11 @@ pub struct Settings {
     pub api_url: Address,
 }
 
-impl super::kinds::Configured for Settings {
-    fn read(entry: &crate::config::Section<'_>) -> Settings {
+impl Configured for Settings {
+    fn read(entry: &Section<'_>) -> Settings {
         Settings {
             routing_key: entry.needed_secret("RoutingKey"),
-            api_url: super::reading::address_or(entry, "ApiUrl", API_URL),
+            api_url: reading::address_or(entry, "ApiUrl", API_URL),
         }
     }
 }

@@ -4,11 +4,16 @@ use super::{
     Channel, Delivery, Failed, Receipt, Sending,
     address::Address,
     client::Client,
+    kinds::Configured,
     look,
     memory::Recipients,
+    reading,
     text::{self, Unit},
 };
-use crate::{config::Secret, notify::Priority};
+use crate::{
+    config::{Secret, Section},
+    notify::Priority,
+};
 
 /// Where Pushover takes messages.
 pub const API_URL: &str = "https://api.pushover.net";
@@ -29,12 +34,12 @@ pub struct Settings {
     pub api_url: Address,
 }
 
-impl super::kinds::Configured for Settings {
-    fn read(entry: &crate::config::Section<'_>) -> Settings {
+impl Configured for Settings {
+    fn read(entry: &Section<'_>) -> Settings {
         Settings {
             app_token: entry.needed_secret("AppToken"),
             user_keys: entry.needed_secrets("UserKeys"),
-            api_url: super::reading::address_or(entry, "ApiUrl", API_URL),
+            api_url: reading::address_or(entry, "ApiUrl", API_URL),
         }
     }
 }

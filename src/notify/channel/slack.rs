@@ -3,8 +3,10 @@
 use serde_json::json;
 
 use super::{
-    Channel, Delivery, Failed, Receipt, Sending, address::Address, client::Client, look, text,
+    Channel, Delivery, Failed, Receipt, Sending, address::Address, client::Client,
+    kinds::Configured, look, reading, text,
 };
+use crate::config::Section;
 use crate::notify::Kind;
 
 /// How much of each is sent, in code units of UTF-16; Slack cuts or refuses what is much longer.
@@ -21,10 +23,10 @@ pub struct Settings {
     pub mention_channel: bool,
 }
 
-impl super::kinds::Configured for Settings {
-    fn read(entry: &crate::config::Section<'_>) -> Settings {
+impl Configured for Settings {
+    fn read(entry: &Section<'_>) -> Settings {
         Settings {
-            hook_url: super::reading::address(entry, "HookUrl"),
+            hook_url: reading::address(entry, "HookUrl"),
             mention_channel: entry.boolean("MentionChannel", false),
         }
     }

@@ -6,9 +6,11 @@ use super::{
     Channel, Delivery, Failed, Receipt, Retry, Sending,
     address::Address,
     client::Client,
-    look,
+    kinds::Configured,
+    look, reading,
     text::{self, Unit},
 };
+use crate::config::Section;
 use crate::status::Level;
 
 /// What is sent of a title and a body, in bytes, and of how many lines. Teams takes 28 KB in all, and each
@@ -24,9 +26,9 @@ pub struct Settings {
     pub hook_url: Address,
 }
 
-impl super::kinds::Configured for Settings {
-    fn read(entry: &crate::config::Section<'_>) -> Settings {
-        Settings { hook_url: super::reading::address(entry, "HookUrl") }
+impl Configured for Settings {
+    fn read(entry: &Section<'_>) -> Settings {
+        Settings { hook_url: reading::address(entry, "HookUrl") }
     }
 }
 

@@ -6,11 +6,13 @@ use super::{
     Channel, Delivery, Failed, Receipt, Sending,
     address::Address,
     client::Client,
+    kinds::Configured,
     look,
     memory::Threads,
+    reading,
     text::{self, Unit},
 };
-use crate::config::Secret;
+use crate::config::{Secret, Section};
 
 /// Where bots of Telegram are served.
 pub const API_URL: &str = "https://api.telegram.org";
@@ -32,15 +34,15 @@ pub struct Settings {
     pub api_url: Address,
 }
 
-impl super::kinds::Configured for Settings {
-    fn read(entry: &crate::config::Section<'_>) -> Settings {
+impl Configured for Settings {
+    fn read(entry: &Section<'_>) -> Settings {
         Settings {
             bot_token: entry.needed_secret("BotToken"),
             chat_id: entry.needed("ChatId"),
             message_thread_id: entry
                 .has("MessageThreadId")
                 .then(|| entry.integer("MessageThreadId", 0, 0..=i64::MAX)),
-            api_url: super::reading::address_or(entry, "ApiUrl", API_URL),
+            api_url: reading::address_or(entry, "ApiUrl", API_URL),
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use super::{
     Channel, Delivery, Failed, Receipt, Sending, address::Address, client::Client,
-    memory::Recipients, text,
+    kinds::Configured, memory::Recipients, reading, text,
 };
-use crate::config::Secret;
+use crate::config::{Secret, Section};
 
 /// Where Twilio takes messages.
 pub const API_URL: &str = "https://api.twilio.com";
@@ -27,15 +27,15 @@ pub struct Settings {
     pub api_url: Address,
 }
 
-impl super::kinds::Configured for Settings {
-    fn read(entry: &crate::config::Section<'_>) -> Settings {
+impl Configured for Settings {
+    fn read(entry: &Section<'_>) -> Settings {
         entry.need("To");
         Settings {
             to: entry.parsed_list("To", |number| Ok(number.to_owned())),
             service_sid: entry.needed("ServiceSid"),
             account_sid: entry.needed("AccountSid"),
             auth_token: entry.needed_secret("AuthToken"),
-            api_url: super::reading::address_or(entry, "ApiUrl", API_URL),
+            api_url: reading::address_or(entry, "ApiUrl", API_URL),
         }
     }
 }

@@ -4,9 +4,9 @@ use serde_json::json;
 
 use super::{
     Channel, Delivery, Failed, Receipt, Retry, Sending, address::Address, answer::Answer,
-    client::Client, look, memory::Threads, text,
+    client::Client, kinds::Configured, look, memory::Threads, reading, text,
 };
-use crate::config::Secret;
+use crate::config::{Secret, Section};
 
 /// Where Webex takes messages.
 pub const ENDPOINT_URL: &str = "https://webexapis.com/v1/messages";
@@ -25,10 +25,10 @@ pub struct Settings {
     pub room_id: String,
 }
 
-impl super::kinds::Configured for Settings {
-    fn read(entry: &crate::config::Section<'_>) -> Settings {
+impl Configured for Settings {
+    fn read(entry: &Section<'_>) -> Settings {
         Settings {
-            endpoint_url: super::reading::address_or(entry, "EndpointUrl", ENDPOINT_URL),
+            endpoint_url: reading::address_or(entry, "EndpointUrl", ENDPOINT_URL),
             token: entry.needed_secret("Token"),
             room_id: entry.needed("RoomId"),
         }

@@ -3,9 +3,12 @@
 use ring::hmac;
 use serde_json::json;
 
-use super::{Channel, Delivery, Failed, Receipt, Sending, address::Address, client::Client, text};
+use super::{
+    Channel, Delivery, Failed, Receipt, Sending, address::Address, client::Client,
+    kinds::Configured, reading, text,
+};
 use crate::{
-    config::Secret,
+    config::{Secret, Section},
     notify::{Kind, Line, Message, Subject},
     status::{Level, Status},
 };
@@ -27,10 +30,10 @@ pub struct Settings {
     pub headers: Vec<(String, Secret)>,
 }
 
-impl super::kinds::Configured for Settings {
-    fn read(entry: &crate::config::Section<'_>) -> Settings {
+impl Configured for Settings {
+    fn read(entry: &Section<'_>) -> Settings {
         Settings {
-            hook_url: super::reading::open_address(entry, "HookUrl"),
+            hook_url: reading::open_address(entry, "HookUrl"),
             secret: entry.secret("Secret"),
             headers: entry.section("Headers").named_secrets(|name| {
                 name.parse::<reqwest::header::HeaderName>()

@@ -86,3 +86,18 @@ fn address(text: &str) -> Result<String, String> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_a_name_and_a_server() {
+        for good in ["wigo@example.org", " wigo@example.org/ops "] {
+            assert_eq!(address(good), Ok(good.trim().to_owned()));
+        }
+        for bad in ["", "wigo", "@example.org", "wigo@", "a@b@c", "a b@c"] {
+            assert!(address(bad).unwrap_err().contains("wigo@example.org"), "{bad}");
+        }
+    }
+}

@@ -4,11 +4,16 @@ use super::{
     Channel, Delivery, Failed, Receipt, Sending,
     address::Address,
     client::Client,
+    kinds::Configured,
     look,
     memory::Threads,
+    reading,
     text::{self, Unit},
 };
-use crate::{config::Secret, notify::Message};
+use crate::{
+    config::{Secret, Section},
+    notify::Message,
+};
 
 /// Zulip's limit for topics, in characters.
 const MAX_TOPIC_CHARS: usize = 60;
@@ -31,10 +36,10 @@ pub struct Settings {
     pub topic: String,
 }
 
-impl super::kinds::Configured for Settings {
-    fn read(entry: &crate::config::Section<'_>) -> Settings {
+impl Configured for Settings {
+    fn read(entry: &Section<'_>) -> Settings {
         Settings {
-            api_url: super::reading::address(entry, "ApiUrl"),
+            api_url: reading::address(entry, "ApiUrl"),
             bot_email: entry.needed("BotEmail"),
             bot_api_key: entry.needed_secret("BotApiKey"),
             channel: entry.needed("Channel"),

@@ -73,17 +73,20 @@ pub fn of(kind: Kind, channel: &str, sender: &str, page_url: &str, at: Timestamp
         Kind::Summary | Kind::Digest => "",
         _ => "95 % of /var is used, 2.1 GiB are free\n/var/lib/postgresql grew by 4 GiB in an hour",
     };
+    let first = format!("{incident}:1:{channel}");
+    let key = match (is_about_one, kind) {
+        (true, Kind::Problem) => first.clone(),
+        (true, _) => format!("{incident}:2:{channel}"),
+        (false, _) => format!("{}:{}:{channel}", kind.word(), at.as_millisecond()),
+    };
     Message {
-        key: match is_about_one {
-            true => format!("{incident}:1:{channel}"),
-            false => format!("{}:{}:{channel}", kind.word(), at.as_second()),
-        },
+        thread: if is_about_one { first } else { key.clone() },
+        is_first: kind == Kind::Problem || !is_about_one,
+        key,
         channel: channel.to_owned(),
         kind,
         priority: if kind == Kind::Reminder { Priority::High } else { Priority::Normal },
         incident: is_about_one.then_some(incident),
-        thread: format!("{incident}:1:{channel}"),
-        is_first: matches!(kind, Kind::Problem),
         at,
         since: ago(if kind == Kind::Problem { 2 } else { 185 }),
         status,
@@ -95,8 +98,11 @@ pub fn of(kind: Kind, channel: &str, sender: &str, page_url: &str, at: Timestamp
         worst: if is_about_one { Status::CRIT } else { status },
         title,
         subject: if is_about_one { lead } else { Subject::host(sender) },
-        group: "databases".to_owned(),
-        labels: BTreeMap::from([("env".to_owned(), "prod".to_owned())]),
+        group: if is_about_one { "databases".to_owned() } else { String::new() },
+        labels: match is_about_one {
+            true => BTreeMap::from([("env".to_owned(), "prod".to_owned())]),
+            false => BTreeMap::new(),
+        },
         output: output.to_owned(),
         lines: match kind {
             Kind::Notice | Kind::Test | Kind::Recovered | Kind::Problem => Vec::new(),

@@ -34,7 +34,7 @@ fn the_first_line_says_how_bad_which_host_and_what() {
             "CRIT db1 / hardware_disks, still after 3 h 5 min: 95 % of /var is used, 2.1 GiB are free \
              (3 of 45)",
         ),
-        (Kind::Recovered, "OK db1 / hardware_disks: over after 3 h 5 min (0 of 45)"),
+        (Kind::Recovered, "OK db1 / hardware_disks: over after 3 h 5 min (all 45)"),
         (Kind::Digest, "45 messages in the last minute"),
         (Kind::Test, "a test of channel ops by monitor"),
     ] {
