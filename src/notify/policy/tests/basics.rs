@@ -12,10 +12,7 @@ fn a_problem_and_its_end_are_told_once_each() {
     assert_eq!(sim.set("db1", "disk", OK), [""; 0]);
     assert_eq!(sim.set("db1", "disk", CRIT), ["mail problem: db1 / disk is CRIT: said 300"]);
     assert_eq!(sim.pass(minutes(12)), [""; 0]);
-    assert_eq!(
-        sim.set("db1", "disk", OK),
-        ["mail recovered: db1 / disk is OK again after 12 min"]
-    );
+    assert_eq!(sim.set("db1", "disk", OK), ["mail recovered: db1 / disk is OK again after 12 min"]);
     assert_eq!(sim.pass(minutes(600)), [""; 0]);
     assert_eq!(sim.policy.incidents().count(), 0);
     // Of a subject that is simply well nothing is remembered.
@@ -43,7 +40,10 @@ fn a_message_is_complete() {
     assert_eq!(first.runbook.as_deref(), Some("https://run.example/db"));
     assert_eq!(first.labels["env"], "live");
     assert!(first.is_first);
-    assert_eq!((joined.kind, &joined.thread, joined.is_first), (Kind::Joined, &first.thread, false));
+    assert_eq!(
+        (joined.kind, &joined.thread, joined.is_first),
+        (Kind::Joined, &first.thread, false)
+    );
     assert_eq!((joined.bad, joined.total), (2, 2));
     assert_eq!(joined.title, "db1 / disk is CRIT, and more broke (2 of 2)");
     assert_eq!(joined.lines[0].subject, probe("db1", "load"));
@@ -306,7 +306,10 @@ fn a_notice_goes_to_whom_it_is_for_and_opens_nothing() {
     assert_eq!(sim.handle(&[fact]), ["mail notice: m: New client db9 waits"]);
     assert_eq!(sim.policy.incidents().count(), 0);
     let decision = sim.all.decisions.last().unwrap();
-    assert_eq!((decision.outcome, decision.reason().unwrap().reason), (Outcome::Sent, Reason::RateLimit));
+    assert_eq!(
+        (decision.outcome, decision.reason().unwrap().reason),
+        (Outcome::Sent, Reason::RateLimit)
+    );
 }
 
 #[test]

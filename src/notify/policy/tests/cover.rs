@@ -195,7 +195,10 @@ fn silences_cover_what_they_name() {
     assert_eq!(sim.set("db1", "load", CRIT).len(), 1);
     let scope = Scope::Group { group: "other".to_owned(), probe: None };
     let author = "alice".to_owned();
-    assert_eq!(sim.command(Command::Unsuppress { scope: scope.clone(), author: author.clone() }).0, Answer::Done(vec![2]));
+    assert_eq!(
+        sim.command(Command::Unsuppress { scope: scope.clone(), author: author.clone() }).0,
+        Answer::Done(vec![2])
+    );
     assert!(matches!(sim.command(Command::Unsuppress { scope, author }).0, Answer::Refused(_)));
 }
 
@@ -246,7 +249,10 @@ fn what_changes_all_the_time_is_said_once_and_has_a_last_word() {
     }
     // Problem, recovered, problem; then it flaps.
     assert_eq!(said.len(), 4, "{said:?}");
-    assert_eq!(said[3], "mail flapping: a / disk changes all the time, nothing more until it is calm");
+    assert_eq!(
+        said[3],
+        "mail flapping: a / disk changes all the time, nothing more until it is calm"
+    );
     assert_eq!(sim.policy.flapping(), [probe("a", "disk")]);
     let said = sim.pass(minutes(120));
     assert_eq!(said, ["mail calm: a / disk is CRIT, and does not change all the time any more"]);

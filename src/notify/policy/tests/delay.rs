@@ -76,10 +76,7 @@ fn a_notice_in_quiet_hours_is_not_lost() {
     let fact = sim.fact(origin("m"), Subject::host("m"), what, "New client db9 waits");
     assert_eq!(sim.handle(&[fact]), [""; 0]);
     let said = sim.pass(minutes(600));
-    assert_eq!(
-        said,
-        ["mail summary: In quiet hours: m was WARN: at 23:00: New client db9 waits"]
-    );
+    assert_eq!(said, ["mail summary: In quiet hours: m was WARN: at 23:00: New client db9 waits"]);
 }
 
 #[test]

@@ -9,7 +9,8 @@ fn ten_thousand_transitions_in_a_second_are_bounded_and_one_digest() {
     let mut rules = rules();
     rules.channels[0].per_minute = 30;
     let mut sim = Sim::new(rules);
-    let mut facts: Vec<_> = (0..HOSTS).map(|n| sim.change(&format!("host{n}"), "ping", CRIT)).collect();
+    let mut facts: Vec<_> =
+        (0..HOSTS).map(|n| sim.change(&format!("host{n}"), "ping", CRIT)).collect();
     let said = sim.handle(&facts);
     assert_eq!(said.len(), 30);
     assert_eq!(sim.all.decisions.len(), HOSTS, "each is explained");
@@ -24,7 +25,8 @@ fn ten_thousand_transitions_in_a_second_are_bounded_and_one_digest() {
     assert_eq!(sim.policy.incidents().count(), 0);
     assert!(sim.stored.keys().all(|(kind, _)| !["subject", "incident"].contains(&&**kind)));
     let told = sim.all.messages.iter().filter(|it| it.incident.is_some()).count();
-    let in_digests = sim.all.messages.iter().filter(|it| it.kind == Kind::Digest).map(|it| it.total);
+    let in_digests =
+        sim.all.messages.iter().filter(|it| it.kind == Kind::Digest).map(|it| it.total);
     assert_eq!(told + in_digests.sum::<u32>() as usize, 2 * HOSTS, "nothing is lost");
 }
 
@@ -49,7 +51,12 @@ fn reminders_give_way_to_what_is_new() {
     let mut rules = rules();
     rules.channels[0].per_minute = 4;
     let backoff = crate::notify::rules::Backoff::None;
-    rules.repeat = Some(crate::notify::rules::Repeat { interval: minutes(60), backoff, limit: 0, raise: false });
+    rules.repeat = Some(crate::notify::rules::Repeat {
+        interval: minutes(60),
+        backoff,
+        limit: 0,
+        raise: false,
+    });
     let mut sim = Sim::new(rules);
     for n in 0..4 {
         assert_eq!(sim.set(&format!("host{n}"), "ping", CRIT).len(), 1);

@@ -301,7 +301,9 @@ pub(super) fn origin(host: &str) -> Uuid {
 
 /// Messages in short.
 pub(super) fn said(messages: &[Message]) -> Vec<String> {
-    let short = |message: &Message| format!("{} {}: {}", message.channel, message.kind.word(), message.title);
+    let short = |message: &Message| {
+        format!("{} {}: {}", message.channel, message.kind.word(), message.title)
+    };
     messages.iter().map(short).collect()
 }
 

@@ -28,7 +28,10 @@ fn children_are_looked_at_once_before_they_page() {
     sim.set("web1", "ping", CRIT);
     sim.set("web2", "ping", CRIT);
     sim.pass(minutes(10));
-    assert_eq!(sim.host("switch", What::HostUp), ["mail recovered: switch is up again after 10 min"]);
+    assert_eq!(
+        sim.host("switch", What::HostUp),
+        ["mail recovered: switch is up again after 10 min"]
+    );
     // One is well at its next run, the other is not.
     sim.pass(seconds(30));
     sim.silently("web1", "ping", OK);
@@ -107,7 +110,10 @@ fn a_blind_monitor_says_so_and_judges_nothing() {
         sim.set(host, "ping", number);
     }
     let (_, said) = sim.command(Command::Blind { blind: true });
-    assert_eq!(said, ["mail notice: master: this monitor is blind: none of its witnesses is reached"]);
+    assert_eq!(
+        said,
+        ["mail notice: master: this monitor is blind: none of its witnesses is reached"]
+    );
     assert!(sim.policy.is_blind());
     sim.command(Command::Lift { id: 1, author: "alice".to_owned() });
     sim.set("a", "ping", CRIT);
