@@ -6,7 +6,7 @@ use std::{
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Mutex},
     thread,
-    time::{Duration, Instant},
+    time::{Duration, SystemTime},
 };
 
 use crate::harness::wait_until;
@@ -29,7 +29,8 @@ pub enum Act {
 /// A message that came, whatever was answered.
 #[derive(Clone, Debug)]
 pub struct Arrival {
-    pub at: Instant,
+    /// Nanoseconds since 1970.
+    pub wall: u64,
     pub key: String,
     pub body: String,
     pub taken: bool,
@@ -109,11 +110,11 @@ impl Shared {
         let mut stream = stream;
         while let Some((key, body)) = read_request(&mut reader) {
             let act = (self.act.lock().unwrap())();
-            let taken = matches!(act, Act::Take | Act::TakeAfter(_));
+            let (wall, taken) = (now(), matches!(act, Act::Take | Act::TakeAfter(_)));
             if let Act::TakeAfter(wait) = act {
                 thread::sleep(wait);
             }
-            self.arrivals.lock().unwrap().push(Arrival { at: Instant::now(), key, body, taken });
+            self.arrivals.lock().unwrap().push(Arrival { wall, key, body, taken });
             let head = |status: u16, more: &str| {
                 format!("HTTP/1.1 {status} Said\r\n{more}Content-Length: 4\r\n\r\n")
             };
@@ -134,6 +135,10 @@ impl Shared {
             }
         }
     }
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos() as u64
 }
 
 /// The key of the message and the body; `None`: no more comes.

@@ -188,7 +188,9 @@ fn a_database_without_the_index_is_given_it() {
             "DROP INDEX journal_probe; DROP TABLE instance; DROP TABLE position; DROP TABLE client; \
              DROP TABLE revoked_client; DROP TABLE join_token; DROP TABLE user; DROP TABLE session; \
              DROP TABLE api_token; DROP TABLE audit; DROP TABLE disabled_probe; \
-             DROP TABLE probe_order; PRAGMA user_version = 1",
+             DROP TABLE probe_order; DROP TABLE notify_state; DROP TABLE incident; \
+             DROP TABLE incident_member; DROP TABLE incident_moment; DROP TABLE notification; \
+             DROP TABLE notification_try; DROP TABLE decision; PRAGMA user_version = 1",
         )
         .unwrap();
     drop(connection);

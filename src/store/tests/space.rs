@@ -98,7 +98,7 @@ fn a_disk_that_is_really_full_is_caught_up_with() {
 #[test]
 fn a_database_at_its_limit_deletes_what_is_old_and_goes_on() {
     let folder = TempDir::new().unwrap();
-    let few = Limits { database_bytes: 256 * 1024, ..limits() };
+    let few = Limits { database_bytes: 384 * 1024, ..limits() };
     let store = Store::open_with(kept(folder.path(), 100), few).store;
     let mut id = 0;
     until("it is full", || {
