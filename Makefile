@@ -78,9 +78,9 @@ fmt: frontend/node_modules/.package-lock.json ## format the source
 	@$(CARGO) fmt
 	@npm --prefix frontend run --silent format
 
-bench: ## measure what the agent costs (about 6 minutes; the machine should have nothing else to do)
+bench: ## measure what the agent costs and how soon people are told (about 9 minutes; the machine should have nothing else to do)
 	@scripts/install-packages $(BENCH_PACKAGES)
-	@$(CARGO) bench --bench agent
+	@$(CARGO) bench --bench agent --bench notify
 
 bench-fleet: frontend ## measure what a fleet costs its master; CLIENTS=N, SCENARIOS="steady 1000 flood" for some (about 10 minutes)
 	@scripts/install-packages $(FLEET_PACKAGES)

@@ -21,6 +21,7 @@ pub mod schedule;
 pub mod setup;
 pub mod subject;
 pub mod suppression;
+pub mod template;
 pub mod title;
 pub mod witness;
 mod world;

@@ -6,6 +6,7 @@ use super::{
     channel::{Channel, Clients, Delivery, Failed, Retry, Sending},
     delivery::{Outlet, Render},
     rules::{Hours, Matcher},
+    template::{Rendered, Templates},
     witness::Witnesses,
 };
 use crate::{
@@ -64,8 +65,23 @@ fn outlet(config: &ChannelConfig, channel: Arc<dyn Channel>) -> Outlet {
     }
 }
 
-fn render(_config: &ChannelConfig) -> Render {
-    Arc::new(|message, _, _| (message.title.clone(), message.output.clone()))
+/// How messages are put into words. Mistakes in templates were found when the configuration was read; one
+/// that shows only now costs nobody the message.
+fn render(config: &ChannelConfig) -> Render {
+    let name = config.name.clone();
+    match Templates::of(config) {
+        Ok(templates) => Arc::new(move |message, late, now| {
+            let Rendered { title, body, trouble } = templates.render(message, late, now);
+            if let Some(trouble) = trouble {
+                tracing::warn!("channel `{name}`: {trouble}");
+            }
+            (title, body)
+        }),
+        Err(mistake) => {
+            tracing::error!("channel `{name}`: {mistake}");
+            Arc::new(|message, _, _| (message.title.clone(), message.output.clone()))
+        }
+    }
 }
 
 /// A channel that cannot be built.

@@ -85,7 +85,7 @@ impl Family {
     }
 
     /// A run is about to be started.
-    pub(super) fn starting(&self) -> RunId {
+    pub(crate) fn starting(&self) -> RunId {
         let id = RunId(NEXT_RUN.fetch_add(1, Ordering::Relaxed));
         let began = table::ticks_since_boot();
         runs().insert(id, Run { family: self.id, began, leader: None, given_up: false });
@@ -93,7 +93,7 @@ impl Family {
     }
 
     /// The run was started with this process as leader of its group.
-    pub(super) fn started(&self, id: RunId, leader: Pid) {
+    pub(crate) fn started(&self, id: RunId, leader: Pid) {
         let mut runs = runs();
         if let Some(run) = runs.get_mut(&id) {
             run.leader = Some(leader);
@@ -104,14 +104,14 @@ impl Family {
     }
 
     /// The run is over, or never began.
-    pub(super) fn ended(&self, id: RunId) {
+    pub(crate) fn ended(&self, id: RunId) {
         runs().remove(&id);
         self.unswept.store(true, Ordering::Release);
     }
 
     /// The run is over: reaps its dead leader by `reap` and forgets it in one step, so that nobody
     /// signals who gets its number next.
-    pub(super) fn reap<T>(&self, id: RunId, reap: impl FnOnce() -> T) -> T {
+    pub(crate) fn reap<T>(&self, id: RunId, reap: impl FnOnce() -> T) -> T {
         let mut runs = runs();
         let reaped = reap();
         runs.remove(&id);
@@ -132,7 +132,7 @@ impl Family {
     }
 
     /// The run was killed and its leader does not die: the rest of it is swept away nevertheless.
-    pub(super) fn give_up(&self, id: RunId) {
+    pub(crate) fn give_up(&self, id: RunId) {
         if let Some(run) = runs().get_mut(&id) {
             run.given_up = true;
         }
@@ -157,7 +157,7 @@ impl Family {
     }
 
     /// What the environment of everything that this run starts contains.
-    pub(super) fn marker(&self, id: RunId) -> String {
+    pub(crate) fn marker(&self, id: RunId) -> String {
         marker(id)
     }
 

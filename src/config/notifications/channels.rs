@@ -1,6 +1,6 @@
 //! `[[Notifications.Channels]]`: ways of telling people, and what each is for.
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{collections::BTreeSet, ops::Range, path::PathBuf};
 
 use super::{original, routes, times};
 use crate::{
@@ -8,6 +8,7 @@ use crate::{
     notify::{
         channel::{self, Kind},
         rules::{Hours, Matcher},
+        template,
     },
     status::Status,
 };
@@ -165,7 +166,32 @@ fn template(entry: &Section<'_>, key: &'static str) -> Option<String> {
         entry.error_at(text.span, message);
         return None;
     }
+    if let Err(mistake) = template::check(text.text) {
+        let message = format!("{}: {mistake}", entry.name_of(key));
+        entry.error_at(line_of(entry.source(text.span.clone()), &text.span, mistake.line), message);
+        return None;
+    }
     Some(text.text.to_owned())
+}
+
+/// Where a line of a text is that is written as `source` at `span`. The whole text, if it is written in one
+/// line.
+fn line_of(source: &str, span: &Range<usize>, line: usize) -> Range<usize> {
+    let is_long = ["\"\"\"", "'''"].iter().any(|quotes| source.starts_with(quotes));
+    let quotes = if is_long { 3 } else { return span.clone() };
+    // A line break right behind the quotes is not part of the text.
+    let behind = &source[quotes..];
+    let skipped =
+        ["\r\n", "\n"].iter().find(|end| behind.starts_with(**end)).map_or(0, |end| end.len());
+    let mut start = quotes + skipped;
+    for (n, text) in source[start..].split_inclusive('\n').enumerate() {
+        if n + 1 == line {
+            let start = span.start + start;
+            return start..start + text.trim_end().len().max(1);
+        }
+        start += text.len();
+    }
+    span.clone()
 }
 
 /// Each names one that is there, and none leads back to where it began.

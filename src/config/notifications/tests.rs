@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     config::{Environment, LoadError, Problem, Secret, parse_in},
     notify::{
-        channel::{Settings, address::Address, email},
+        channel::{KINDS, Settings, address::Address, email},
         rules::Hours,
     },
     status::Status,
@@ -271,4 +271,51 @@ fn a_secret_that_is_not_there_is_named_with_its_line() {
     let loaded = parse_in(&text, Path::new("f"), &beside).unwrap();
     assert_eq!(loaded.config.notifications.channels, []);
     assert_eq!(loaded.warnings.iter().count(), 1);
+}
+
+#[test]
+fn a_mistake_in_a_template_is_shown_with_its_line() {
+    let at = |keys: &str| {
+        let found = errors(&channel(keys));
+        assert_eq!(found.len(), 1, "{found:?}");
+        found[0].clone()
+    };
+    let said = at("Title = \"{{ hots }}\"");
+    assert!(
+        said.starts_with("f:7: `Title` in [Notifications.Channels]: there is no variable"),
+        "{said}"
+    );
+    for quotes in ["\"\"\"", "'''"] {
+        let said = at(&format!("Body = {quotes}\n{{{{ host }}}}\n{{{{ hots }}}}{quotes}"));
+        assert!(said.starts_with("f:9: `Body`"), "{said}");
+        let said = at(&format!("Body = {quotes}{{{{ host }}}}\n{{% if %}}{quotes}"));
+        assert!(said.starts_with("f:8: `Body`"), "{said}");
+    }
+    let told = good(&channel("Body = \"\"\"\n{{ host }}\n{{ level }}\"\"\""));
+    assert_eq!(told.channels[0].body.as_deref(), Some("{{ host }}\n{{ level }}"));
+}
+
+#[test]
+fn every_kind_reads_its_keys_from_the_sample() {
+    // That the sample has no key too many, and none too few, is seen where it is read.
+    let sample = include_str!("../../../etc/wigo.conf");
+    for kind in KINDS {
+        let line = format!("#Type = \"{}\"", kind.word);
+        assert!(sample.contains(&line), "`{}` is missing in etc/wigo.conf", kind.word);
+    }
+}
+
+#[test]
+fn addresses_of_receivers_are_secrets_that_should_be_protected() {
+    let slack = |url: &str| {
+        format!(
+            "OnProbeChange = true\n[[Notifications.Channels]]\nName = \"a\"\nType = \"slack\"\n\
+             HookUrl = \"{url}\""
+        )
+    };
+    assert!(read(&slack("https://hooks.example.org/${TOKEN}")).1.is_empty());
+    assert!(read(&slack("http://127.0.0.1:8080/x")).1.is_empty());
+    assert!(read(&slack("http://hooks.example.org/x")).1[0].contains("can be read on the way"));
+    let said = errors(&slack("hooks/s3cr3t"));
+    assert!(said[0].contains("https://") && !said[0].contains("s3cr3t"), "{said:?}");
 }

@@ -92,6 +92,10 @@ impl Alertmanager {
     /// others waiting.
     async fn deliver(&self, delivery: &Delivery) -> Result<Receipt, Failed> {
         let urls = &self.settings.urls;
+        if urls.is_empty() {
+            let why = "this channel has no addresses: add one to its `Urls`".to_owned();
+            return Err(Failed { why, retry: Retry::Never });
+        }
         let outcomes = join_all(urls.iter().map(|url| self.tell(delivery, url))).await;
         let (mut any, mut words, mut retries) = (false, Vec::new(), Vec::new());
         for (url, outcome) in urls.iter().zip(outcomes) {

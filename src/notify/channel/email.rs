@@ -1,10 +1,21 @@
-//! Mail over SMTP.
+//! Mail over SMTP: one mail to all recipients of a channel, each incident a thread.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use lettre::Address;
+use lettre::{
+    Address,
+    transport::smtp::client::{Certificate, CertificateStore, TlsParameters},
+};
 
+use super::{
+    Channel, Delivery, Sending,
+    kinds::{Built, Configured},
+    memory::Recipients,
+};
 use crate::config::{Endpoint, Secret, Section};
+
+mod letter;
+mod session;
 
 /// The most recipients of one channel.
 const MAX_RECIPIENTS: usize = 100;
@@ -40,7 +51,11 @@ impl Security {
     }
 }
 
-/// Which server takes our mail, and for whom.
+/// How long one attempt may take.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// The keys of `Type = "email"`; the original has `EmailSmtpServer`, `EmailRecipients`, `EmailFromName`,
+/// `EmailFromAddress` for some of them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// `SmtpServer`.
@@ -77,7 +92,7 @@ impl Settings {
     }
 }
 
-impl super::kinds::Configured for Settings {
+impl Configured for Settings {
     fn read(entry: &Section<'_>) -> Settings {
         let security = entry.parsed("Security", Security::read).unwrap_or(Security::Starttls);
         for key in ["SmtpServer", "From", "To"] {
@@ -119,3 +134,75 @@ pub fn address(text: &str) -> Result<String, String> {
         )),
     }
 }
+
+impl Settings {
+    pub(super) fn limit(&self) -> Duration {
+        LIMIT
+    }
+
+    pub(super) fn build(&self) -> Built {
+        Ok(Arc::new(Email::new(self.clone())?))
+    }
+}
+
+/// The channel.
+pub struct Email {
+    settings: Settings,
+    /// How it is spoken of: host and port.
+    server: String,
+    from: Address,
+    to: Vec<Address>,
+    /// `None`: without TLS.
+    tls: Option<TlsParameters>,
+    recipients: Recipients,
+}
+
+impl Email {
+    /// Reads the CA file: not for the runtime. The error says what cannot be used.
+    pub fn new(settings: Settings) -> Result<Email, String> {
+        let parse = |text: &String| {
+            text.parse::<Address>().map_err(|error| format!("`{text}` is no mail address: {error}"))
+        };
+        let tls = match settings.security {
+            Security::None => None,
+            Security::Starttls | Security::Tls => Some(tls(&settings)?),
+        };
+        Ok(Email {
+            server: settings.server.to_string(),
+            from: parse(&settings.from)?,
+            to: settings.to.iter().map(parse).collect::<Result<_, _>>()?,
+            tls,
+            settings,
+            recipients: Recipients::default(),
+        })
+    }
+}
+
+fn tls(settings: &Settings) -> Result<TlsParameters, String> {
+    crate::trust::install_provider();
+    let mut builder = TlsParameters::builder(settings.server.host.clone());
+    if let Some(path) = &settings.ca_file {
+        let shown = path.display();
+        let pem = std::fs::read(path)
+            .map_err(|error| format!("the certificates in `{shown}` cannot be read: {error}"))?;
+        let certificate = Certificate::from_pem(&pem)
+            .map_err(|_| format!("`{shown}` holds no certificates in PEM form"))?;
+        builder =
+            builder.certificate_store(CertificateStore::None).add_root_certificate(certificate);
+    }
+    builder.build_rustls().map_err(|error| format!("TLS cannot be set up on this machine: {error}"))
+}
+
+impl Channel for Email {
+    fn send<'a>(&'a self, delivery: &'a Delivery) -> Sending<'a> {
+        Box::pin(async move {
+            let letter = letter::write(&self.settings, &self.from, &self.to, delivery)?;
+            let key = &delivery.message.key;
+            let send = |open: Vec<usize>| self.hand_over(&letter, open);
+            self.recipients.send_together(key, &self.settings.to, send).await
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,8 +3,9 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use super::{
-    Channel, alertmanager, apprise, client::Client, discord, email, exec, gotify, http, matrix, ntfy,
-    opsgenie, pagerduty, pushover, slack, teams, telegram, twilio, webex, webhook, xmpp, zulip,
+    Channel, alertmanager, apprise, client::Client, discord, email, exec, gotify, http, matrix,
+    ntfy, opsgenie, pagerduty, pushover, slack, teams, telegram, twilio, webex, webhook, xmpp,
+    zulip,
 };
 use crate::config::{ChannelConfig, Section};
 
@@ -16,8 +17,8 @@ const HTTP_LIMIT: Duration = Duration::from_secs(15);
 /// module, its word in the configuration, and what the messages of one incident become at the receiver.
 macro_rules! kinds {
     (
-        over HTTP: $($http:ident $http_module:ident $http_word:literal $http_together:literal;)*
-        otherwise: $($own:ident $module:ident $word:literal $together:literal;)*
+        over_http { $($http:ident $http_module:ident $http_word:literal $http_together:literal;)* }
+        otherwise { $($own:ident $module:ident $word:literal $together:literal;)* }
     ) => {
         /// What a channel of any kind has to know.
         #[derive(Clone, Debug, PartialEq)]
@@ -72,7 +73,7 @@ macro_rules! kinds {
 }
 
 kinds! {
-    over HTTP:
+    over_http {
     Http http "http" "nothing: the form of the original";
     Webhook webhook "webhook" "`incident` in its JSON";
     Slack slack "slack" "nothing: hooks have no threads";
@@ -89,11 +90,13 @@ kinds! {
     PagerDuty pagerduty "pagerduty" "an alert that is resolved";
     Opsgenie opsgenie "opsgenie" "an alert that is closed";
     Alertmanager alertmanager "alertmanager" "an alert that ends";
-    otherwise:
+    }
+    otherwise {
     Email email "email" "a thread";
     Xmpp xmpp "xmpp" "a thread";
     Apprise apprise "apprise" "nothing";
     Exec exec "exec" "what the program makes of it";
+    }
 }
 
 /// One kind of channel.
@@ -133,7 +136,8 @@ impl Clients {
             if let Some(client) = self.0.get(&config.ca_file) {
                 return Ok(client.clone());
             }
-            let client = Client::new(config.ca_file.as_deref()).map_err(|error| error.to_string())?;
+            let client =
+                Client::new(config.ca_file.as_deref()).map_err(|error| error.to_string())?;
             self.0.insert(config.ca_file.clone(), client.clone());
             Ok(client)
         })

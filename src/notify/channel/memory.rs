@@ -44,14 +44,7 @@ impl Recipients {
         F: Fn(usize) -> Sent,
         Sent: Future<Output = Result<Receipt, Failed>>,
     {
-        let open: Vec<usize> = {
-            let mut known = self.lock();
-            let standing = standing(&mut known, key);
-            let is_open =
-                |n: &usize| !standing.took.contains(n) && !standing.refused.contains_key(n);
-            (0..names.len()).filter(is_open).collect()
-        };
-        let each = open.into_iter().map(|n| {
+        let each = self.open(key, names).into_iter().map(|n| {
             let sent = send(n);
             async move { (n, sent.await) }
         });
@@ -59,20 +52,62 @@ impl Recipients {
         let (mut receipts, mut failures) = (Vec::new(), BTreeMap::new());
         while let Some((n, outcome)) = each.next().await {
             // At once: whoever calls may give up while others are still served.
-            match outcome {
-                Ok(receipt) => {
-                    standing(&mut self.lock(), key).took.insert(n);
-                    receipts.push(receipt.0);
-                }
-                Err(Failed { why, retry: Retry::Never }) => {
-                    standing(&mut self.lock(), key).refused.insert(n, why);
-                }
-                Err(failed) => {
-                    failures.insert(n, failed);
-                }
-            }
+            self.note(key, n, outcome, &mut receipts, &mut failures);
         }
         self.settle(key, names, receipts, &failures)
+    }
+
+    /// As [`send`](Self::send), for receivers that take one message for several recipients: `send` is given
+    /// those who do not have it yet, and says what came of each.
+    pub(super) async fn send_together<F, Sent>(
+        &self,
+        key: &str,
+        names: &[String],
+        send: F,
+    ) -> Result<Receipt, Failed>
+    where
+        F: FnOnce(Vec<usize>) -> Sent,
+        Sent: Future<Output = Vec<(usize, Result<Receipt, Failed>)>>,
+    {
+        let open = self.open(key, names);
+        let outcomes = if open.is_empty() { Vec::new() } else { send(open).await };
+        let (mut receipts, mut failures) = (Vec::new(), BTreeMap::new());
+        for (n, outcome) in outcomes {
+            self.note(key, n, outcome, &mut receipts, &mut failures);
+        }
+        // One answer for all of them.
+        receipts.dedup();
+        self.settle(key, names, receipts, &failures)
+    }
+
+    /// Those who may still get it.
+    fn open(&self, key: &str, names: &[String]) -> Vec<usize> {
+        let mut known = self.lock();
+        let standing = standing(&mut known, key);
+        let is_open = |n: &usize| !standing.took.contains(n) && !standing.refused.contains_key(n);
+        (0..names.len()).filter(is_open).collect()
+    }
+
+    fn note(
+        &self,
+        key: &str,
+        n: usize,
+        outcome: Result<Receipt, Failed>,
+        receipts: &mut Vec<String>,
+        failures: &mut BTreeMap<usize, Failed>,
+    ) {
+        match outcome {
+            Ok(receipt) => {
+                standing(&mut self.lock(), key).took.insert(n);
+                receipts.push(receipt.0);
+            }
+            Err(Failed { why, retry: Retry::Never }) => {
+                standing(&mut self.lock(), key).refused.insert(n, why);
+            }
+            Err(failed) => {
+                failures.insert(n, failed);
+            }
+        }
     }
 
     fn settle(
@@ -82,6 +117,10 @@ impl Recipients {
         receipts: Vec<String>,
         failures: &BTreeMap<usize, Failed>,
     ) -> Result<Receipt, Failed> {
+        if names.is_empty() {
+            let why = "this channel has no recipients: add one to its section".to_owned();
+            return Err(Failed { why, retry: Retry::Never });
+        }
         let mut known = self.lock();
         let entry = standing(&mut known, key);
         let count = (entry.took.len(), names.len());

@@ -19,6 +19,7 @@ mod memory;
 pub mod ntfy;
 pub mod opsgenie;
 pub mod pagerduty;
+mod program;
 pub mod pushover;
 mod reading;
 pub mod slack;

@@ -33,7 +33,7 @@ use crate::{
 /// Why messages of a channel that is not configured any more are dead.
 const REMOVED: &str = "channel removed";
 /// A channel that has failed for so long is broken.
-const BROKEN_AFTER: Duration = Duration::from_secs(30);
+const BROKEN_AFTER: Duration = Duration::from_secs(15);
 
 /// What the clock says.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;

@@ -216,7 +216,7 @@ impl Policy {
         };
         track.shown = Status::OK;
         track.left = at;
-        track.output = "gone".to_owned();
+        track.output = text::GONE.to_owned();
         track.is_flapping = false;
         track.changes.clear();
         track.fill(Status::OK, 1);

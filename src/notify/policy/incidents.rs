@@ -157,7 +157,7 @@ impl Policy {
                     member.since = since;
                 }
                 member.recovered = is_over.then_some(at);
-                if !is_over {
+                if !is_over || track.output == text::GONE {
                     member.output.clone_from(&track.output);
                     if case.incident.members.len() > WITH_OUTPUT {
                         let slot = track.slot.unwrap_or_default() as usize;

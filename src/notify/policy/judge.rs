@@ -296,6 +296,7 @@ impl Policy {
                 decisions.push((is_routed, decision));
             }
         }
+        self.calm_insistence(id, now);
         let says = decisions.iter().any(|(is_routed, _)| *is_routed);
         if decisions.is_empty() && cause.entry.is_some() {
             let mut chain = chain;
@@ -323,7 +324,7 @@ impl Policy {
             .last()
             .is_some_and(|step| !step.passed && step.reason == Reason::Quiet);
         if is_quiet {
-            self.note(id, channel);
+            self.note(id, channel, now);
         }
         match verdict.act {
             Act::Nothing => (None, verdict.outcome, verdict.chain),
@@ -343,7 +344,7 @@ impl Policy {
     }
 
     /// Remembers something for the end of quiet hours.
-    fn note(&mut self, id: Uuid, channel: &Channel) {
+    fn note(&mut self, id: Uuid, channel: &Channel, now: Timestamp) {
         let Some(case) = self.cases.get_mut(&id) else { return };
         if !case.incident.is_open() {
             if !case.is_owed {
@@ -377,6 +378,7 @@ impl Policy {
             }
         }
         self.dirty.insert(Key::Channel(channel.name.clone()));
+        self.plan_channel(&channel.name, now);
     }
 
     /// Looks at an incident because its time has come.
@@ -401,6 +403,7 @@ impl Policy {
             let verdict = self.verdict(case, channel, None, now);
             self.finish(id, channel, verdict, None, now, out);
         }
+        self.calm_insistence(id, now);
         self.remind(id, world, now, out);
         if let Some(case) = self.cases.get_mut(&id)
             && case.join_due.is_some_and(|due| due <= now)
@@ -426,6 +429,22 @@ impl Policy {
         if is_said {
             let verdict = Verdict { chain, act: Act::Nothing, outcome, is_routed: true };
             self.decide_by_time(id, channel, verdict, key, now, out);
+        }
+    }
+
+    /// What got worse than was acknowledged has been told, unless it still waits.
+    fn calm_insistence(&mut self, id: Uuid, now: Timestamp) {
+        let Some(case) = self.cases.get(&id) else { return };
+        if self.quiet(now).is_some() || self.is_ending(id).is_some() {
+            return;
+        }
+        for member in &case.incident.members {
+            if let Some(track) = self.tracks.get_mut(&member.subject)
+                && track.insists
+            {
+                track.insists = false;
+                self.dirty.insert(Key::Subject(member.subject.clone()));
+            }
         }
     }
 

@@ -183,3 +183,6 @@ pub struct Stored {
     /// By kind and key.
     pub pieces: Vec<(String, String, String)>,
 }
+
+#[cfg(test)]
+mod tests;

@@ -310,7 +310,7 @@ impl Policy {
                 format!("{is} for {lasted}{said}{count}")
             }
             Kind::Recovered => {
-                let is_gone = self.output_of(head) == "gone";
+                let is_gone = head.is_some_and(|head| head.output == text::GONE);
                 let what = match (is_gone, &subject.probe) {
                     (true, _) => "is gone".to_owned(),
                     (false, None) => "is up again".to_owned(),
@@ -490,7 +490,7 @@ impl Policy {
                 false => mouth.unnoted = mouth.unnoted.saturating_add(1),
             }
             self.dirty.insert(Key::Channel(channel.name.clone()));
-            self.timers.set(Timer::Channel(channel.name.clone()), Some(until));
+            self.plan_channel(&channel.name, now);
             return (Outcome::Waiting, None);
         }
         if self.take_token(channel, TOKEN, now) {
@@ -564,7 +564,7 @@ impl Policy {
     }
 
     /// Sets when a channel has room again, or may speak again.
-    fn plan_channel(&mut self, name: &str, now: Timestamp) {
+    pub(super) fn plan_channel(&mut self, name: &str, now: Timestamp) {
         let rules = Arc::clone(&self.rules);
         let channel = rules.channels.iter().find(|channel| channel.name == name);
         let rate = channel.map_or(1, |channel| i64::from(channel.per_minute.max(1)));

@@ -10,6 +10,9 @@ use crate::{
 /// How much of an output a title holds, in bytes.
 const TITLE_OUTPUT_BYTES: usize = 160;
 
+/// What is said of something that is not there any more.
+pub(super) const GONE: &str = "It is not there any more.";
+
 /// The word for a status.
 pub(super) fn word(status: Status) -> &'static str {
     status.level().word()

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// A disk that is nearly full, at 03:04:05 on 2 January 2026.
-fn delivery() -> Delivery {
+pub(super) fn delivery() -> Delivery {
     let at = "2026-01-02T03:04:05.25Z".parse().unwrap();
     let incident = Uuid::from_u128(0x1234_5678_9abc_def0_1234_5678_9abc_def0);
     let probe = |name| ProbeName::new(name).unwrap();
@@ -65,9 +65,9 @@ fn delivery() -> Delivery {
 }
 
 /// Everything in it that comes from outside is meant to break something.
-fn hostile() -> Delivery {
+pub(super) fn hostile() -> Delivery {
     let evil = "a\nb\r\n\u{1b}[31m\u{202e}@everyone @here <!channel> <@U1> <b>&amp;*x* _y_ `z` ~q~ |s| \
-                [c](https://evil.example) @**all** \\ \" ' ``` 🔥é $(id) {{x}} \0";
+                [c](https://evil.example) @**all** \\ \" '\n```\n`` 🔥é $(id) {{x}} \0";
     let Delivery { mut message, now, .. } = delivery();
     let long: String = evil.repeat(1_000);
     assert!(long.len() > 100_000);
@@ -86,7 +86,7 @@ fn hostile() -> Delivery {
 }
 
 /// When it is over.
-fn recovery() -> Delivery {
+pub(super) fn recovery() -> Delivery {
     let mut delivery = delivery();
     let message = &mut delivery.message;
     message.key = message.key.replace(":7:", ":8:");

@@ -110,6 +110,17 @@ async fn who_is_refused_is_not_asked_again_while_others_are_waited_for() {
 }
 
 #[tokio::test]
+async fn a_message_to_nobody_has_not_arrived() {
+    let settings = pushover::Settings {
+        app_token: secret("t0k3n"),
+        user_keys: Vec::new(),
+        api_url: address("http://127.0.0.1:1"),
+    };
+    let failed = pushover::Pushover::new(settings, client()).send(&delivery()).await.unwrap_err();
+    assert_eq!(failed.retry, Retry::Never);
+}
+
+#[tokio::test]
 async fn one_alertmanager_that_is_away_does_not_keep_the_other_waiting() {
     let away = Server::start(|_| Reply::status(503)).await;
     let there = Server::start(|_| Reply::status(200)).await;

@@ -5,6 +5,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader},
@@ -54,7 +55,11 @@ impl Request {
         let headers: String =
             self.headers.iter().map(|(name, value)| format!("{name}: {value} ")).collect();
         let body = String::from_utf8_lossy(&self.body);
-        format!("{} {} {headers}{body}", self.method, self.target)
+        // It may also say who it was that came.
+        let login = self.header("authorization").and_then(|value| value.strip_prefix("Basic "));
+        let login = login.map(|login| BASE64.decode(login).unwrap()).unwrap_or_default();
+        let login = String::from_utf8(login).unwrap();
+        format!("{login} {} {} {headers}{body}", self.method, self.target)
     }
 }
 
