@@ -93,8 +93,8 @@ fn a_silence_is_the_answer_to_why_nobody_was_told_and_is_lifted() {
         shown(&agent, &["silence", "testhost", "disk", "--for", "1h", "--reason", "new disk"]);
     assert!(made.contains("testhost disk is silenced until "), "{made}");
     breaks(&agent, "disk");
-    let why = shows(&agent, &["why", "testhost", "disk"], "nobody is told");
-    assert!(why.contains("NO   nobody silenced it") && why.contains("new disk"), "{why}");
+    let why = shows(&agent, &["why", "testhost", "disk"], "NO   nobody silenced it");
+    assert!(why.contains("nobody is told") && why.contains("new disk"), "{why}");
     let held = shown(&agent, &["held"]);
     assert!(held.contains("silence  testhost disk") && held.contains("held 1"), "{held}");
     assert!(receiver.arrivals().is_empty());
@@ -132,8 +132,8 @@ fn windows_are_previewed_made_and_removed() {
     // One that is open now holds back what breaks.
     shown(&agent, &["maintenance", "add", "work", "--all", "--for", "1h"]);
     breaks(&agent, "load");
-    let why = shows(&agent, &["why", "testhost", "load"], "nobody is told");
-    assert!(why.contains("NO   no maintenance window is open"), "{why}");
+    shows(&agent, &["why", "testhost", "load"], "NO   no maintenance window is open");
+    assert!(receiver.arrivals().is_empty());
 }
 
 #[test]
