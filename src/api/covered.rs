@@ -43,10 +43,11 @@ pub fn span(query: &QueryPairs, name: &str) -> Result<Option<Duration>, String> 
     span.ok_or_else(bad).map(Some)
 }
 
-/// `span` after `now`.
+/// `span` after `now`, without a fraction of a second: it is said in words.
 pub fn after(now: Timestamp, span: Duration) -> Timestamp {
     let span = SignedDuration::try_from(span).unwrap_or(SignedDuration::MAX);
-    now.saturating_add(span).unwrap_or(Timestamp::MAX)
+    let then = now.saturating_add(span).unwrap_or(Timestamp::MAX);
+    Timestamp::from_second(then.as_second()).unwrap_or(then)
 }
 
 /// The probe that is meant; `None`: all.

@@ -316,15 +316,8 @@ impl App {
         let bell = watch.bell();
         self.watch = Some(watch);
         if let Some(server) = self.server.take() {
-            let parts = crate::notify::desk::Parts {
-                hub: self.hub.clone(),
-                store: self.store.clone(),
-                show_result: |_, _| None,
-            };
-            let rules = crate::notify::Rules::of(&self.config.load());
-            let desk = crate::notify::desk::Desk::open(parts, rules);
             let api = Api::new(api::Parts {
-                notifier: crate::notify::Notifier::of(desk),
+                notifier: self.notifier(),
                 hub: self.hub.clone(),
                 store: self.store.clone(),
                 pool: self.pool.clone(),

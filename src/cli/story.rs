@@ -100,8 +100,13 @@ impl Decision {
     /// What came of it, in a few words.
     fn outcome(&self) -> String {
         let channel = self.channel.as_deref().map(printable);
+        let state = self.notification.as_ref().map(|message| message.state.as_str());
         match (self.outcome.as_str(), channel) {
-            ("sent", Some(channel)) => format!("{channel} is told"),
+            ("sent", Some(channel)) => match state {
+                Some("waiting") => format!("{channel} is to be told"),
+                Some("dead" | "expired") => format!("{channel} could not be told"),
+                _ => format!("{channel} is told"),
+            },
             ("waiting", Some(channel)) => format!("{channel} is told later"),
             ("grouped", Some(channel)) => format!("{channel} is told with others"),
             ("held", Some(channel)) => format!("{channel} is not told"),
@@ -138,19 +143,22 @@ impl Decision {
 impl Notification {
     /// How it is, in a few words.
     pub fn outcome(&self, look: &Look) -> String {
-        let answer = match &*self.answer {
-            "" => String::new(),
-            answer => format!(": {}", printable(answer)),
-        };
+        match &*self.answer {
+            "" => self.state(look),
+            answer => format!("{}: {}", self.state(look), printable(answer)),
+        }
+    }
+
+    fn state(&self, look: &Look) -> String {
         match (self.state.as_str(), self.delivered, self.next) {
-            ("sent", Some(at), _) => format!("delivered {}{answer}", date(at, look)),
+            ("sent", Some(at), _) => format!("delivered {}", date(at, look)),
             ("waiting", _, Some(next)) if self.attempts > 0 => {
-                format!("waits, tried {} times, next {}{answer}", self.attempts, date(next, look))
+                format!("waits, tried {} times, next {}", self.attempts, date(next, look))
             }
-            ("waiting", ..) => format!("waits{answer}"),
-            ("dead", ..) => format!("given up after {} attempts{answer}", self.attempts),
-            ("expired", ..) => format!("waited for too long, {} attempts{answer}", self.attempts),
-            (state, ..) => format!("{}{answer}", printable(state)),
+            ("waiting", ..) => "waits".to_owned(),
+            ("dead", ..) => format!("given up after {} attempts", self.attempts),
+            ("expired", ..) => format!("waited for too long, {} attempts", self.attempts),
+            (state, ..) => printable(state).into_owned(),
         }
     }
 
@@ -162,10 +170,12 @@ impl Notification {
             let at = date(*at, look);
             let _ = writeln!(out, "\t\t{at}  {ended} after {milliseconds} ms: {text}");
         }
-        // The last attempt says the rest, unless there was none.
-        if self.tries.is_empty() || self.state != "sent" {
-            let _ = writeln!(out, "\t\t{}", self.outcome(look));
-        }
+        // The last attempt has said the rest.
+        let _ = match (self.tries.is_empty(), self.state.as_str()) {
+            (true, _) => writeln!(out, "\t\t{}", self.outcome(look)),
+            (false, "sent") => Ok(()),
+            (false, _) => writeln!(out, "\t\t{}", self.state(look)),
+        };
     }
 }
 
@@ -194,11 +204,11 @@ mod tests {
             "Tries": [{"At": 61, "Ok": false, "Text": "refused", "Milliseconds": 9}]}}"#,
         );
         let expected = "\
-1970-01-01T00:01:00 (UTC)  CRIT  db1 disk: mail is told
+1970-01-01T00:01:00 (UTC)  CRIT  db1 disk: mail is to be told
 \tyes  enough runs confirm it                    2 of 3 runs
 \tmessage 7: db1 / disk\\u{1b}
 \t\t1970-01-01T00:01:01 (UTC)  failed after 9 ms: refused
-\t\twaits, tried 1 times, next 1970-01-01T00:02:00 (UTC): refused
+\t\twaits, tried 1 times, next 1970-01-01T00:02:00 (UTC)
 ";
         assert_eq!(text, expected);
     }

@@ -8,6 +8,7 @@ mod support;
 
 mod receiver;
 
+mod cli;
 mod kills;
 mod trouble;
 
