@@ -35,7 +35,7 @@ const ASK_AGAIN: HeaderValue = HeaderValue::from_static("no-cache");
 const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
 /// Every page there is, by its path: a link to any of them can be kept.
-const PAGES: [&str; 14] = [
+const PAGES: [&str; 21] = [
     "/",
     "/wall",
     "/group",
@@ -43,6 +43,13 @@ const PAGES: [&str; 14] = [
     "/hosts/{host}",
     "/hosts/{host}/probes/{probe}",
     "/logs",
+    "/incidents",
+    "/incidents/{id}",
+    "/held",
+    "/maintenance",
+    "/channels",
+    "/messages",
+    "/why",
     "/authority",
     "/disabled",
     "/orders",

@@ -21,7 +21,7 @@ for (const one of PAGES) {
 test('every page of the navigation opens by a click', async ({ page }) => {
   await open(page, tree.top.url, { path: '/', heading: /./ });
   const links = page.getByRole('navigation', { name: 'Pages' }).getByRole('link');
-  await expect(links).toHaveCount(10);
+  await expect(links).toHaveCount(16);
   const names = await links.allInnerTexts();
   for (const name of names) {
     const link = page.getByRole('navigation', { name: 'Pages' }).getByRole('link', { name });
