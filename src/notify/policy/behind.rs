@@ -9,7 +9,6 @@ use super::{
     engine::Policy,
     matching::Whose,
     state::{Block, Wait},
-    timers::Timer,
 };
 use crate::{
     notify::{Effects, Reason, Subject, schedule::later},
@@ -99,7 +98,7 @@ impl Policy {
             self.look(&subject, world, now, out);
         }
         for id in std::mem::take(&mut self.postponed).into_keys() {
-            self.timers.set(Timer::Incident(id), Some(now));
+            self.wake_case(id, now);
         }
     }
 

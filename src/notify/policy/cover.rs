@@ -115,7 +115,7 @@ impl Policy {
             let event = Event::Unacknowledged;
             self.moment(id, event, at, Some(acked.clone()), None, text, by, out);
             self.refresh(id);
-            self.timers.set(Timer::Incident(id), Some(at));
+            self.wake_case(id, at);
         }
     }
 

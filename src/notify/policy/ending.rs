@@ -44,17 +44,13 @@ impl Policy {
         if incidents.is_empty() {
             return;
         }
-        for ending in &mut self.global.endings {
-            // Those who end later take over: whatever they cover is told once.
-            ending.pending.retain(|subject| !covered.iter().any(|(it, ..)| it == subject));
-            ending.incidents.retain(|id| !incidents.contains(id));
-        }
         let mut pending = BTreeSet::new();
         for (subject, _, is_bad) in covered {
             let run = world.last_run(&subject);
             let is_old = run.as_ref().is_some_and(|run| run.at < at);
-            let is_waiting = self.tracks.get(&subject).is_some_and(|track| track.wait.is_some());
-            if is_bad && subject.probe.is_some() && is_old && !is_waiting {
+            let wait = self.tracks.get(&subject).and_then(|track| track.wait.as_ref());
+            let is_blocked = matches!(wait, Some(Wait::Blocked(_)));
+            if is_bad && subject.probe.is_some() && is_old && !is_blocked {
                 let interval = run.map_or(HOST_RECHECK, |run| run.interval);
                 let limit = later(at, interval.saturating_mul(INTERVALS)).max(later(now, interval));
                 self.set_wait(&subject, Some(Wait::Look { why, after: at, limit: Some(limit) }));
@@ -76,17 +72,22 @@ impl Policy {
         self.finish_endings(world, now, out);
     }
 
-    /// Whether an incident waits for subjects that are looked at again after a silence.
+    /// What ended, if an incident waits for subjects that are looked at again since.
     pub(super) fn is_ending(&self, id: uuid::Uuid) -> Option<&Ending> {
-        self.global.endings.iter().find(|ending| ending.incidents.contains(&id))
+        let mut endings = self.global.endings.iter();
+        endings.find(|ending| ending.incidents.contains(&id) && !ending.pending.is_empty())
     }
 
-    /// A subject was looked at; whether that was after a silence or window.
+    /// A subject was looked at; what had ended, if that was why.
     pub(super) fn looked_at(&mut self, subject: &Subject) -> Option<String> {
-        let ending = self.global.endings.iter_mut().find(|it| it.pending.contains(subject))?;
-        ending.pending.remove(subject);
-        self.dirty.insert(Key::Global);
-        Some(ending.name.clone())
+        let mut name = None;
+        for ending in &mut self.global.endings {
+            if ending.pending.remove(subject) {
+                name = Some(ending.name.clone());
+                self.dirty.insert(Key::Global);
+            }
+        }
+        name
     }
 
     /// Says what is left of what was held back, where all was looked at again.

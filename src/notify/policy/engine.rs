@@ -45,9 +45,10 @@ pub struct Policy {
     pub(super) closed: BTreeMap<Uuid, Incident>,
     /// What waits until this is over.
     pub(super) blocked: BTreeMap<Block, BTreeSet<Subject>>,
-    /// The newest incident for what has this in common (`GroupBy::key`).
-    pub(super) newest: BTreeMap<String, Uuid>,
-    /// Incidents whose reminders wait until something is up or seen again, and when to look.
+    /// Open incidents by what is in common (`GroupBy::key`), and when they were opened.
+    pub(super) grouped: BTreeMap<String, BTreeSet<(Timestamp, Uuid)>>,
+    /// Incidents that are to be looked at, and when: those whose reminders wait until something is seen
+    /// again, those of which something may be said now that could not.
     pub(super) postponed: BTreeMap<Uuid, Timestamp>,
     pub(super) bad_pieces: usize,
     /// All is looked at again at the next chance: after a start or when rules changed.
@@ -90,7 +91,7 @@ impl Policy {
             changed: BTreeSet::new(),
             closed: BTreeMap::new(),
             blocked: BTreeMap::new(),
-            newest: BTreeMap::new(),
+            grouped: BTreeMap::new(),
             postponed: BTreeMap::new(),
             bad_pieces: 0,
             is_fresh: true,

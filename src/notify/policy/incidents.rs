@@ -118,21 +118,18 @@ impl Policy {
         Some(id)
     }
 
-    /// Remembers the incident that was opened last of those with this in common.
+    /// Remembers what the members of an open incident have in common.
     pub(super) fn index_incident(&mut self, key: String, id: Uuid) {
-        let opened = |id: &Uuid| self.cases.get(id).map(|case| (case.incident.opened, *id));
-        let before = self.newest.get(&key).and_then(opened);
-        if before <= opened(&id) {
-            self.newest.insert(key, id);
+        if let Some(case) = self.cases.get(&id) {
+            self.grouped.entry(key).or_default().insert((case.incident.opened, id));
         }
     }
 
-    /// The incident that what has this in common joins.
+    /// The incident that what has this in common joins: the one that was opened last within the window.
     fn companion(&self, key: &str, since: Timestamp) -> Option<Uuid> {
-        let id = *self.newest.get(key)?;
-        let case = self.cases.get(&id)?;
-        let distance = since.duration_since(case.incident.opened).unsigned_abs();
-        (distance < self.rules.group_window).then_some(id)
+        let mut open = self.grouped.get(key)?.iter().rev();
+        let distance = |opened: Timestamp| since.duration_since(opened).unsigned_abs();
+        open.find(|(opened, _)| distance(*opened) < self.rules.group_window).map(|(_, id)| *id)
     }
 
     /// The incident of a host above that is down, if that is what the incident is about.
@@ -268,9 +265,13 @@ impl Policy {
             .iter()
             .map(|member| self.rules.group_by.key(whose(member)))
             .collect();
+        let opened = case.incident.opened;
         for key in keys {
-            if self.newest.get(&key) == Some(&id) {
-                self.newest.remove(&key);
+            if let Some(open) = self.grouped.get_mut(&key) {
+                open.remove(&(opened, id));
+                if open.is_empty() {
+                    self.grouped.remove(&key);
+                }
             }
         }
         if self.global.overflow == Some(id) {

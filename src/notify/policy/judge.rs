@@ -177,7 +177,7 @@ impl Policy {
             },
         );
         if because.is_none()
-            && let Some(ending) = self.is_ending(incident.id).filter(|it| !it.pending.is_empty())
+            && let Some(ending) = self.is_ending(incident.id)
         {
             let words = format!("told with all that {} held back", ending.name);
             return Verdict::stop(chain, Reason::Rechecked, words, Waiting);

@@ -36,7 +36,8 @@ impl Policy {
         out: &mut Effects,
     ) {
         // What is looked at again after a silence is told once that is done.
-        let is_ending = self.is_ending(id).is_some_and(|ending| !ending.pending.is_empty());
+        self.postponed.remove(&id);
+        let is_ending = self.is_ending(id).is_some();
         if !is_ending {
             self.escalate(id, now, out);
         }
@@ -131,7 +132,6 @@ impl Policy {
         out: &mut Effects,
     ) {
         let rules = Arc::clone(&self.rules);
-        self.postponed.remove(&id);
         for channel in &rules.channels {
             let Some(case) = self.cases.get(&id) else { return };
             if self.reminder_due(case, channel).is_none_or(|due| due > now) {
@@ -185,6 +185,12 @@ impl Policy {
         }
         let next = run.map_or(limit, |run| later(run.at, run.interval)).min(limit);
         Some(next.max(later(now, LOOK_AGAIN)))
+    }
+
+    /// Lets an incident be looked at as a whole, at once: something may be said now that could not.
+    pub(super) fn wake_case(&mut self, id: Uuid, now: Timestamp) {
+        self.postponed.insert(id, now);
+        self.timers.set(Timer::Incident(id), Some(now));
     }
 
     /// Sets when an incident is looked at next.

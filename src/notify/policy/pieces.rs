@@ -150,7 +150,7 @@ impl Policy {
             let key = |member| self.rules.group_by.key(super::incidents::whose(member));
             keys.extend(members.map(|member| (key(member), case.incident.id)));
         }
-        self.newest.clear();
+        self.grouped.clear();
         for (key, id) in keys {
             self.index_incident(key, id);
         }

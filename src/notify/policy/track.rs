@@ -114,7 +114,7 @@ impl Policy {
     /// What waited may be reminded of again.
     pub(super) fn after_wait(&mut self, subject: &Subject, now: Timestamp) {
         if let Some(id) = self.tracks.get(subject).and_then(|track| track.incident) {
-            self.timers.set(Timer::Incident(id), Some(now));
+            self.wake_case(id, now);
         }
     }
 
@@ -185,9 +185,14 @@ impl Policy {
         }
         let pending = run.filter(|_| track.shown != track.confirmed).map(|run| {
             let next = later(track.counted, run.interval);
-            let is_lost = later(next, run.interval.saturating_mul(PATIENCE)) < now;
-            let soon = if is_lost { later(now, run.interval.max(LOOK_AGAIN)) } else { soon };
-            next.max(soon)
+            if later(next, run.interval.saturating_mul(PATIENCE)) >= now {
+                return next.max(soon);
+            }
+            // It does not run any more, as it seems: from now on at whole intervals.
+            let passed = now.duration_since(track.counted).unsigned_abs();
+            let interval = run.interval.max(LOOK_AGAIN);
+            let runs = passed.as_millis() / interval.as_millis() + 1;
+            later(track.counted, interval.saturating_mul(u32::try_from(runs).unwrap_or(u32::MAX)))
         });
         let history = self.history_until(&track.subject, world).map(|at| at.max(soon));
         let calm = self.calm_at(track).map(|at| match at <= now {
@@ -352,6 +357,11 @@ impl Policy {
             }
         } else {
             self.dispatch(cause, chain, id, begins, now, out);
+        }
+        // It may be over for channels that this change is not for.
+        let is_closed = self.cases.get(&id).is_some_and(|case| !case.incident.is_open());
+        if is_closed && self.was_told(id) {
+            self.evaluate(id, world, now, out);
         }
         self.forget_if_done(id);
         self.plan_case(id, now);

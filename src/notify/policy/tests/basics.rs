@@ -337,3 +337,39 @@ fn two_masters_give_one_incident_one_id() {
     let different: BTreeSet<_> = ids[0].iter().map(|(_, id)| *id).collect();
     assert_eq!(different.len(), 3, "{:?}", one.all.messages);
 }
+
+#[test]
+fn a_later_incident_that_is_over_hides_no_earlier_one() {
+    let mut sim = Sim::new(Rules { group_window: minutes(5), group_by: GroupBy::Group, ..rules() });
+    sim.set("db1", "disk", CRIT);
+    sim.pass(minutes(4));
+    let late = sim.change("db3", "disk", CRIT);
+    sim.pass(minutes(2));
+    sim.set("db2", "disk", CRIT);
+    sim.set("db2", "disk", OK);
+    assert_eq!(sim.policy.incidents().count(), 1);
+    sim.handle(&[late]);
+    assert_eq!(sim.policy.incidents().next().unwrap().count(), (2, 2));
+}
+
+#[test]
+fn what_a_channel_is_owed_waits_though_the_incident_ends_with_something_else() {
+    let mut rules = rules();
+    let mut disks = channel("disks");
+    disks.matches.probes = vec!["disk".to_owned()];
+    rules.channels = vec![disks];
+    rules.quiet = Some(crate::notify::rules::Quiet {
+        from: "13:00".parse().unwrap(),
+        to: "15:00".parse().unwrap(),
+        zone: jiff::tz::TimeZone::UTC,
+        min_level: None,
+    });
+    let mut sim = Sim::new(rules);
+    assert_eq!(sim.set("db1", "disk", CRIT).len(), 1);
+    sim.set("db1", "load", CRIT);
+    sim.pass(minutes(70));
+    assert_eq!(sim.set("db1", "disk", OK), [""; 0]);
+    assert_eq!(sim.set("db1", "load", OK), [""; 0]);
+    assert_eq!(sim.pass(minutes(120)).len(), 1);
+    assert!(check_all(&sim.all).is_empty());
+}

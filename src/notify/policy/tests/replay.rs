@@ -178,7 +178,8 @@ proptest! {
         for sim in [&mut one, &mut two] {
             sim.below("a", &["gate"]);
         }
-        for step in &steps {
+        // A run out of turn of which nobody tells is found at the next look, and a start is one.
+        for step in steps.iter().filter(|step| !matches!(step, Step::Silently(..))) {
             one.take(step);
             two.take(step);
             prop_assert_eq!(said(&one.all.messages), said(&two.all.messages));
