@@ -146,10 +146,14 @@ fn measure(what: &str, receiver: &Receiver) {
     );
 }
 
-/// The time that a probe printed, in nanoseconds.
+/// The time that the probe printed last, in nanoseconds: a recovery also tells what it said before. Numbers
+/// may follow the code of a character, such as `%22`.
 fn stamp(body: &str) -> Option<u64> {
-    let digits = body.split(|c: char| !c.is_ascii_digit()).find(|digits| digits.len() == 19);
-    digits?.parse().ok()
+    let numbers = body.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| {
+        let from = digits.len().checked_sub(19).filter(|from| *from <= 2)?;
+        digits[from..].parse().ok()
+    });
+    numbers.max()
 }
 
 /// A world in which every host is there.

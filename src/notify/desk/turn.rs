@@ -43,6 +43,8 @@ struct Found {
 /// What a turn came to.
 #[derive(Default)]
 struct Turn {
+    /// The entry up to which all is judged.
+    seen: u64,
     more: bool,
     /// When the policy has something to do.
     deadline: Option<Timestamp>,
@@ -61,9 +63,21 @@ impl Desk {
         // What is not taken costs nothing.
         let feed = self.hub.feed();
         let mut deadline: Option<Instant> = Some(Instant::now());
+        // When entries are judged that are not on the disk yet.
         let mut impatient: Option<Instant> = None;
+        // The entries up to which a turn was begun, and came to its end.
+        let (mut tried, mut seen) = (0, 0);
         let mut stuck: Option<JoinHandle<Turn>> = None;
         loop {
+            let newest = self.hub.newest_id();
+            if newest > seen.max(*durable.borrow()) {
+                let patience = match self.journal.health().problem {
+                    _ if newest <= tried => RETRY,
+                    Some(_) => Duration::ZERO,
+                    None => PATIENCE,
+                };
+                impatient.get_or_insert(Instant::now() + patience);
+            }
             let until = |at: Option<Instant>| async move {
                 match at {
                     Some(at) => sleep_until(at).await,
@@ -79,18 +93,8 @@ impl Desk {
             tokio::select! {
                 () = stop.wait() => return,
                 Ok(()) = durable.changed() => {}
-                () = feed.urgent() => {
-                    let waits = self.hub.newest_id() > *durable.borrow();
-                    let limit = match self.journal.health().problem {
-                        Some(_) => Instant::now(),
-                        None => Instant::now() + PATIENCE,
-                    };
-                    if waits {
-                        impatient.get_or_insert(limit);
-                    }
-                    // If it is on the disk already, the change of `durable` says so.
-                    continue;
-                }
+                // If it is on the disk already, the change of `durable` says so.
+                () = feed.urgent() => continue,
                 () = self.poke.notified() => {}
                 () = until(deadline) => {}
                 () = until(impatient) => {}
@@ -99,10 +103,14 @@ impl Desk {
             let on_disk = *durable.borrow_and_update();
             let is_late = impatient.is_some_and(|at| at <= Instant::now());
             let up_to = if is_late { self.hub.newest_id() } else { on_disk };
-            if up_to >= self.hub.newest_id() {
+            if is_late || on_disk >= self.hub.newest_id() {
                 impatient = None;
             }
             let turn = self.turn(up_to, &mut stuck).await;
+            seen = seen.max(turn.seen);
+            if !turn.more {
+                tried = tried.max(up_to);
+            }
             deadline = self.next(&turn);
         }
     }
@@ -160,6 +168,11 @@ impl Desk {
             return turn;
         }
         turn.more = found.as_ref().is_some_and(|found| found.more);
+        turn.seen = match &found {
+            Some(found) => found.up_to,
+            None if turn.failed => 0,
+            None => up_to,
+        };
         match found {
             Some(found) => self.judge(&found),
             None => self.decide(|policy, around, now, out| policy.tick(around, now, out)),
