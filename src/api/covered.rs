@@ -73,7 +73,7 @@ pub fn labels(text: &str) -> Result<BTreeMap<String, String>, String> {
     }
     match labels.len() {
         0 => Err("`labels` names no label: write key=value,key=value".into()),
-        ..=MAX_LABELS => Ok(labels),
+        1..=MAX_LABELS => Ok(labels),
         _ => Err(format!("`labels` names more than {MAX_LABELS}")),
     }
 }
