@@ -301,6 +301,8 @@ class Fleet:
             "channels": [channel["Name"] for channel in checked.json("/api/channels")["Channels"]],
             "troubled": ["checked", "asked", "pushes"],
             "troubles": ["broken"],
+            "yes": ["true"],
+            "nothing": [""],
             "spare_tokens": spare,
             "join_tokens": [token["Id"] for token in checked.json("/api/authority/tokens")],
         }

@@ -51,10 +51,10 @@ pub fn after(now: Timestamp, span: Duration) -> Timestamp {
 }
 
 /// The probe that is meant; `None`: all.
-pub fn probe(query: &QueryPairs) -> Result<Option<ProbeName>, String> {
+pub fn probe(query: &QueryPairs) -> Result<Option<ProbeName>, NotCovered> {
     let parsed = query.get("probe").map(|probe| {
-        ProbeName::parse(probe)
-            .map_err(|_| format!("there can be no probe `{}`", plain(probe, MAX_REASON)))
+        let why = || format!("there can be no probe `{}`", plain(probe, MAX_REASON));
+        ProbeName::parse(probe).map_err(|_| NotCovered::Unknown(why()))
     });
     parsed.transpose()
 }
@@ -73,7 +73,7 @@ pub fn labels(text: &str) -> Result<BTreeMap<String, String>, String> {
     }
     match labels.len() {
         0 => Err("`labels` names no label: write key=value,key=value".into()),
-        ..=MAX_LABELS => Ok(labels),
+        1..=MAX_LABELS => Ok(labels),
         _ => Err(format!("`labels` names more than {MAX_LABELS}")),
     }
 }
@@ -162,8 +162,7 @@ mod tests {
         check("labels=a=b,a=c", "twice");
         check("all=perhaps", "`all` is true");
         check("all=true&probe=p", "every probe");
-        check("host=top&probe=%01", "no probe");
-        for query in ["host=nobody", "host=top&probe=none", "group=none"] {
+        for query in ["host=nobody", "host=top&probe=none", "host=top&probe=%01", "group=none"] {
             assert!(matches!(read(query), Err(NotCovered::Unknown(_))), "{query}");
         }
     }

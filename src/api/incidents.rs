@@ -208,7 +208,7 @@ async fn acknowledged(
     let ids = notified::command(api, command).await?;
     let made = notified::suppressions(api, ids).await;
     let target = Some(format!("{} {id}", incident.lead));
-    let after = serde_json::to_value(&made).ok();
+    let after = notified::audited(&made);
     Ok(Audited { target, after, ..Audited::default() }.with(reply::json(&HeaderMap::new(), &made)))
 }
 

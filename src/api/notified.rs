@@ -139,6 +139,11 @@ pub async fn suppressions(api: &Api, ids: Vec<u64>) -> Vec<views::Suppression> {
         .await
 }
 
+/// Suppressions as the audit log has them.
+pub fn audited(suppressions: &[views::Suppression]) -> Option<serde_json::Value> {
+    Some(serde_json::json!({ "Suppressions": suppressions }))
+}
+
 /// Decisions as they are told, with their messages. Blocks.
 pub fn decisions(
     store: &NotifyStore,

@@ -294,7 +294,7 @@ impl FromRequestParts<Arc<Api>> for Asked {
 impl Asked {
     async fn acknowledge(self) -> Refused<Response> {
         may_write(&self.api)?;
-        let probe = covered::probe(&self.query).map_err(nonsense)?;
+        let probe = covered::probe(&self.query)?;
         let subject = covered::subject(&self.api.view(), &self.name, probe)?;
         let (reason, until) = reason_and_end(&self.query)?;
         let target = subject.to_string();
@@ -307,7 +307,7 @@ impl Asked {
         scope: impl FnOnce(&View, Option<ProbeName>) -> Result<Scope, NotCovered>,
     ) -> Refused<Response> {
         may_write(&self.api)?;
-        let probe = covered::probe(&self.query).map_err(nonsense)?;
+        let probe = covered::probe(&self.query)?;
         let scope = scope(&self.api.view(), probe)?;
         let (reason, until) = reason_and_end(&self.query)?;
         let until = until.ok_or_else(|| nonsense("`for` is missing: until when?"))?;
@@ -319,14 +319,14 @@ impl Asked {
     async fn make(&self, command: Command, target: String) -> Refused<Response> {
         let ids = notified::command(&self.api, command).await?;
         let made = notified::suppressions(&self.api, ids).await;
-        let after = serde_json::to_value(&made).ok();
+        let after = notified::audited(&made);
         let audited = Audited { target: Some(target), after, ..Audited::default() };
         Ok(audited.with(reply::json(&HeaderMap::new(), &made)))
     }
 
     async fn unsuppress(self, scope: impl FnOnce(Option<ProbeName>) -> Scope) -> Refused<Response> {
         may_write(&self.api)?;
-        let scope = scope(covered::probe(&self.query).map_err(nonsense)?);
+        let scope = scope(covered::probe(&self.query)?);
         let target = views::scope_in_words(&scope);
         let command = Command::Unsuppress { scope, author: author(&self.caller) };
         self.take_back(command, target).await
@@ -351,7 +351,7 @@ impl Asked {
         let mut before = self.api.notifier.look(all).await;
         let lifted = notified::command(&self.api, command).await?;
         before.retain(|one| lifted.contains(&one.id));
-        let before = serde_json::to_value(&before).ok();
+        let before = notified::audited(&before);
         let audited = Audited { target: Some(target), before, ..Audited::default() };
         Ok(audited.with(reply::json(&HeaderMap::new(), &Lifted { lifted })))
     }

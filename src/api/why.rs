@@ -14,7 +14,10 @@ use super::{
     Api, Routes, covered,
     hosts::unknown_host,
     notified::{self, MAX_DECISIONS, Refused, Shared, answered, ask, host_name, missing, nonsense},
-    openapi::{Refusal, parameters::Time},
+    openapi::{
+        Refusal,
+        parameters::{Named, Time},
+    },
     order::QueryPairs,
     reply, views,
 };
@@ -46,7 +49,7 @@ struct Why {
 #[utoipa::path(
     get, path = "/api/why", operation_id = "why", tag = "incidents",
     params(
-        ("host" = String, Query, description = "its name or uuid"),
+        ("host" = inline(Named), Query, description = "its name or uuid"),
         ("probe" = Option<String>, Query, description = "one of its probes; the host itself if not given"),
         ("at" = inline(Option<Time>), Query, description = "what was decided by then; by now if not given"),
     ),
@@ -64,7 +67,7 @@ async fn why(State(api): Shared, RawQuery(query): RawQuery, headers: HeaderMap) 
 
 async fn explained(api: &Api, query: &QueryPairs) -> Refused<Why> {
     let host = query.get("host").ok_or_else(|| nonsense("`host` is missing: of which host?"))?;
-    let probe = covered::probe(query).map_err(nonsense)?;
+    let probe = covered::probe(query)?;
     let subject = Subject { host: host_name(api, host), probe };
     let asked_for = notified::time(query, "at")?;
     let at = asked_for.unwrap_or_else(Timestamp::now);

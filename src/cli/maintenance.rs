@@ -188,7 +188,7 @@ impl Window {
 /// A time span as it is given: in the largest unit of which it is so many.
 fn span(seconds: u64) -> String {
     let units = [(86_400, 'd'), (3_600, 'h'), (60, 'm')];
-    let unit = units.iter().find(|(unit, _)| seconds > 0 && seconds % unit == 0);
+    let unit = units.iter().find(|(unit, _)| seconds > 0 && seconds.is_multiple_of(*unit));
     unit.map_or_else(|| format!("{seconds}s"), |(unit, word)| format!("{}{word}", seconds / unit))
 }
 

@@ -66,7 +66,7 @@ fn once(query: &QueryPairs, zone: &TimeZone, now: Timestamp) -> Result<Schedule,
         }
     }
     let from = query.get("from").map(|text| moment("from", text, zone)).transpose()?;
-    let from = from.unwrap_or(now);
+    let from = from.unwrap_or_else(|| after(now, Duration::ZERO));
     let to = query.get("to").map(|text| moment("to", text, zone)).transpose()?;
     let to = match (to, span(query, "for")?) {
         (Some(to), None) => to,

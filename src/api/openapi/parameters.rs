@@ -70,6 +70,8 @@ parameters! {
     Labels = pattern(LABELS).examples(["env=prod,role=db"]);
     /// Of a key or certificate, SHA-256.
     KeyDigest = pattern(FINGERPRINT);
+    /// A name of something that is there.
+    Named = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1));
     /// What something is called by people.
     Title = pattern(r"^[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$").max_length(Some(MAX_NAME));
     /// How bad at least.
