@@ -30,6 +30,7 @@ pub enum Act {
 #[derive(Clone, Debug)]
 pub struct Arrival {
     /// Nanoseconds since 1970.
+    #[allow(dead_code, reason = "the bench alone wants it")]
     pub wall: u64,
     pub key: String,
     pub body: String,

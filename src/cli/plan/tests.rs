@@ -56,7 +56,6 @@ fn filled(folder: &Path) -> Store {
         entry(4, 1_200, Kind::ProbeChanged, "disk", [Some(250), Some(100)]),
         entry(5, 1_800, Kind::ProbeChanged, "disk", [Some(100), Some(300)]),
     ];
-    let entries = entries.into_iter().map(Into::into).collect();
     store.record(Changes { entries, ..Changes::default() });
     store.flush().unwrap();
     store

@@ -134,7 +134,7 @@ impl Policy {
 
     /// How bad something is, whether that is confirmed or not; of a host: the worst of it.
     fn status_of(&self, subject: &Subject, world: &dyn World) -> Status {
-        let run = world.last_run(subject).map(|run| run.status);
+        let run = self.run_of(subject, world).map(|run| run.status);
         let tracks = self.of_host(&subject.host);
         let tracks = tracks.filter(|it| subject.probe.is_none() || it.subject == *subject);
         let known = Status::worst(tracks.map(|track| track.shown.max(track.confirmed)));

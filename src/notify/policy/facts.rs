@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{
-    Fact, Policy, What, World,
+    Fact, Policy, Run, What, World,
     behind::RECHECK_INTERVALS,
     chain::Chain,
     identify::{self, identify},
@@ -41,8 +41,8 @@ impl Policy {
         self.note_origin(fact);
         match fact.what {
             What::Status { was, now: status } => {
-                let was = was.unwrap_or(Status::OK);
-                self.status(fact, was, status, world, now, out);
+                let was = self.counted(was.unwrap_or(Status::OK));
+                self.status(fact, was, self.counted(status), world, now, out);
             }
             What::HostDown => {
                 let note = self.host_note(&fact.subject.host);
@@ -66,6 +66,17 @@ impl Policy {
             }
             What::Notice(status) => self.notice(fact, status, world, now, out),
         }
+    }
+
+    /// What is below the level of all messages is as good as OK: it opens nothing, and keeps nothing open.
+    pub(super) fn counted(&self, status: Status) -> Status {
+        if status < self.rules.min_level { Status::OK } else { status }
+    }
+
+    /// The last run of a probe, as far as its status counts.
+    pub(super) fn run_of(&self, subject: &Subject, world: &dyn World) -> Option<Run> {
+        let run = world.last_run(subject)?;
+        Some(Run { status: self.counted(run.status), ..run })
     }
 
     /// Remembers the last that a host's own instance told, for the ids of its outages.
@@ -114,7 +125,7 @@ impl Policy {
         let is_new = !self.tracks.contains_key(subject);
         let mut track = self.tracks.remove(subject).unwrap_or_else(|| new_track(fact, was));
         self.place(&mut track, fact, world);
-        let run = world.last_run(subject);
+        let run = self.run_of(subject, world);
         let is_stale = !is_new
             && fact.at < track.counted
             && run.as_ref().is_some_and(|run| run.status != status);

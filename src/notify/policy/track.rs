@@ -73,7 +73,7 @@ impl Policy {
         let Some(track) = self.tracks.get(subject) else { return };
         let Some(Wait::Look { after, limit, .. }) = &track.wait else { return };
         let is_late = limit.is_some_and(|limit| limit <= now);
-        let run = world.last_run(subject);
+        let run = self.run_of(subject, world);
         let found = match (&run, &subject.probe) {
             (Some(run), Some(_)) if run.at > *after || is_late => {
                 Some((run.status, run.at, Some(run.output.clone())))
@@ -128,7 +128,7 @@ impl Policy {
     ) {
         let Some(track) = self.tracks.get(subject) else { return };
         let (_, of) = self.confirmation(track);
-        let Some(run) = world.last_run(subject) else { return };
+        let Some(run) = self.run_of(subject, world) else { return };
         let Some(track) = self.tracks.get_mut(subject) else { return };
         let is_pending = track.shown != track.confirmed;
         if !is_pending || run.at <= track.counted || run.status != track.shown {
@@ -161,7 +161,7 @@ impl Policy {
         let is_settled = track.shown == track.confirmed && track.wait.is_none();
         let is_mixed = track.runs.iter().any(|run| *run != track.confirmed);
         let runs = u32::try_from(track.runs.len()).unwrap_or(u32::MAX);
-        let interval = world.last_run(subject).map_or(Duration::ZERO, |run| run.interval);
+        let interval = self.run_of(subject, world).map_or(Duration::ZERO, |run| run.interval);
         (is_settled && is_mixed).then(|| later(track.counted, interval.saturating_mul(runs)))
     }
 
@@ -173,7 +173,7 @@ impl Policy {
 
     fn next_look(&self, track: &Track, world: &dyn World, now: Timestamp) -> Option<Timestamp> {
         let soon = later(now, LOOK_AGAIN);
-        let run = world.last_run(&track.subject);
+        let run = self.run_of(&track.subject, world);
         match &track.wait {
             Some(Wait::Blocked(Block::Blind)) => return None,
             Some(Wait::Blocked(_)) => return Some(later(now, BLOCKED_LOOK)),

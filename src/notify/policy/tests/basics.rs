@@ -70,9 +70,23 @@ fn what_is_worse_or_better_is_told_from_the_level_on() {
 }
 
 #[test]
-fn a_recovery_without_a_problem_is_never_told() {
+fn what_is_below_the_level_of_all_messages_opens_nothing_and_keeps_nothing_open() {
     let mut rules = rules();
     rules.min_level = status(CRIT);
+    let mut sim = Sim::new(rules);
+    assert_eq!(sim.set("db1", "victim", WARN), [""; 0]);
+    assert_eq!(sim.policy.incidents().count(), 0);
+    assert_eq!(sim.set("db1", "disk", CRIT), ["mail problem: db1 / disk is CRIT: said 300"]);
+    sim.set("db1", "load", WARN);
+    assert_eq!(sim.set("db1", "disk", WARN).len(), 1);
+    assert_eq!(sim.policy.incidents().count(), 0);
+    assert_eq!(sim.pass(minutes(600)), [""; 0]);
+}
+
+#[test]
+fn a_recovery_without_a_problem_is_never_told() {
+    let mut rules = rules();
+    rules.channels[0].min_level = status(CRIT);
     let mut sim = Sim::new(rules);
     sim.set("db1", "disk", WARN);
     assert_eq!(sim.set("db1", "disk", OK), [""; 0]);
