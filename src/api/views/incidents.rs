@@ -336,7 +336,7 @@ mod tests {
     #[test]
     fn the_title_says_what_broke_and_how_bad_it_is_or_was() {
         let mut incident = incident();
-        assert_eq!(title::incident(&incident), "db1 / disk is CRIT: 95 % used (4 of 5)");
+        assert_eq!(title::incident(&incident), "db1 / load is CRIT: 95 % used (4 of 5)");
         (incident.status, incident.closed) = (Status::OK, Some(at(200)));
         assert_eq!(title::incident(&incident), "db1 / disk was CRIT: 95 % used");
         incident.members.clear();

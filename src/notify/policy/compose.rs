@@ -151,7 +151,12 @@ impl Policy {
         let said = text::said(head.map_or("", |head| &head.output));
         let is = text::is(subject, status);
         let count = if total > 1 { format!(" ({bad} of {total})") } else { String::new() };
-        let was = text::word(was.unwrap_or(Status::OK));
+        let was = was.unwrap_or(Status::OK);
+        // Where the word stays the same the number says what changed.
+        let (is, was) = match was.level() == status.level() {
+            true if was != status => (format!("{is} {status}"), was.to_string()),
+            _ => (is, text::word(was).to_owned()),
+        };
         let lasted = text::span(now.duration_since(incident.opened).unsigned_abs());
         let title = match kind {
             Kind::Worsened => format!("{is}, it was {was}{said}{count}"),
