@@ -115,6 +115,9 @@ export function startSession(): void {
     },
     changed: ({ What }) => {
       if (What === 'access') void session.identify().catch(() => {});
+      // Events of single ones were missed.
+      if (What === 'incidents') incidents.ask();
+      if (What === 'suppressions') held.changed();
     },
   });
   document.addEventListener('visibilitychange', () => live.visibility());

@@ -376,7 +376,9 @@ export interface LiveEvents {
   probe: ProbeRow;
   probe_gone: { Host: string; Name: string };
   log: LogEntry;
-  changed: { What: 'authority' | 'orders' | 'access' | 'disabled' | 'audit' };
+  changed: {
+    What: 'authority' | 'orders' | 'access' | 'disabled' | 'audit' | 'incidents' | 'suppressions';
+  };
   incident: IncidentChange;
   suppressions: Record<string, never>;
   time: { Now: number };

@@ -76,6 +76,8 @@ pub(super) fn broke(subject: &Subject, status: Status, output: &str) -> String {
 
 pub(super) fn changed(subject: &Subject, was: Status, now: Status) -> String {
     match now > Status::OK {
+        // Where the word stays the same the number says what changed.
+        true if now.level() == was.level() => format!("{} {now}, it was {was}", is(subject, now)),
         true => format!("{}, it was {}", is(subject, now), word(was)),
         false => format!("{subject} is OK again"),
     }
