@@ -10,7 +10,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     Routes,
-    notified::{Shared, answered, not_done},
+    notified::{Shared, answered, may_write, not_done},
     openapi::Refusal,
     reply::{self, Segments},
 };
@@ -114,6 +114,9 @@ struct ChannelTest {
     ),
 )]
 async fn test(State(api): Shared, Segments(name): Segments<String>) -> Response {
+    if let Err(refused) = may_write(&api) {
+        return *refused;
+    }
     let tried = tokio::time::timeout(TEST_LIMIT, api.notifier.test(&name)).await;
     let tried = tried.unwrap_or(Err(NotifyError::TooSlow(TEST_LIMIT)));
     answered(match tried {

@@ -14,7 +14,8 @@ use super::{
     Api, Routes,
     audit::Audited,
     notified::{
-        Refused, Shared, answered, ask, host_name, limit, missing, nonsense, not_done, time,
+        Refused, Shared, answered, ask, host_name, limit, may_write, missing, nonsense, not_done,
+        time,
     },
     openapi::{
         Refusal,
@@ -140,6 +141,7 @@ async fn resend(State(api): Shared, Segments(id): Segments<String>) -> Response 
 }
 
 async fn resent(api: &Api, id: &str) -> Refused<Response> {
+    may_write(api)?;
     let id = id_of(id)?;
     let unknown = || missing(format!("there is no message {id}"));
     let message = ask(api, move |store| store.notification(id)).await?.ok_or_else(unknown)?;

@@ -49,9 +49,8 @@ pub fn may_write(api: &Api) -> Refused<()> {
         return Ok(());
     }
     let name = api.hub.read(|tree| tree.me().host.name.clone());
-    let why = format!(
-        "`{name}` lets nobody hold messages back over its API: set AllowWriteActions in [Http] there"
-    );
+    let why =
+        format!("`{name}` lets nobody do that over its API: set AllowWriteActions in [Http] there");
     Err(Box::new(reply::refuse(StatusCode::FORBIDDEN, why)))
 }
 

@@ -95,6 +95,12 @@ impl Schedule {
                 "such a window is open for at least a minute, at most {most} days"
             ));
         }
+        // Of a week or a shortest month.
+        let all = if monthly { 28 } else { 7 } * 86_400;
+        if i64::from(seconds).saturating_mul(days.len() as i64) >= all {
+            return Err("such a window would never close: a silence with an end is meant for that"
+                .to_owned());
+        }
         TimeZone::get(zone).map(drop).map_err(|_| {
             format!("`{zone}` is no time zone that is known here: write one such as Europe/Paris")
         })

@@ -13,6 +13,8 @@ use crate::{
 
 /// The most messages that go out from memory. Further ones wait for the disk.
 pub(super) const MAX_LOOSE: usize = 1_000;
+/// The most of all, those that are delivered included.
+const MAX_KEPT: usize = 5_000;
 
 /// The messages, in the order in which they were decided.
 #[derive(Default)]
@@ -41,13 +43,10 @@ impl Loose {
         if self.holds(&message.key) {
             return true;
         }
-        if self.0.len() >= MAX_LOOSE {
-            // What is delivered needs no room: its row says so when there is one.
-            let Some(sent) = self.0.iter().position(|entry| entry.state == DeliveryState::Sent)
-            else {
-                return false;
-            };
-            self.0.remove(sent);
+        // What is delivered is kept until it is on the disk: else it would be taken for new.
+        let waiting = self.0.iter().filter(|entry| entry.state == DeliveryState::Waiting).count();
+        if waiting >= MAX_LOOSE || self.0.len() >= MAX_KEPT {
+            return false;
         }
         self.0.push(Entry {
             message: message.clone(),

@@ -134,7 +134,12 @@ impl Worker {
         let loose = due.len();
         due.into_iter().for_each(|due| self.start(due));
         let room = room - loose;
-        if self.store_paused.is_some() || (room == 0 && self.unnoted.is_empty()) {
+        // While it is left alone the fallback gets what has waited for long.
+        let is_owed = self.overdue(self.shared.now()).is_some();
+        if self.line.outlet().fallback.is_some() && self.paused.is_some() {
+            sooner(Some(now + PATIENCE));
+        }
+        if self.store_paused.is_some() || (room == 0 && self.unnoted.is_empty() && !is_owed) {
             return next;
         }
         match self.look(room).await {

@@ -123,7 +123,10 @@ impl Desk {
             let (desk, write) = (self.clone(), stuck.is_none());
             let mut work = tokio::task::spawn_blocking(move || desk.take_turn(up_to, asked, write));
             let turn = match timeout(PATIENCE, &mut work).await {
-                Ok(turn) => turn.unwrap_or_default(),
+                Ok(turn) => turn.unwrap_or_else(|error| {
+                    tracing::error!("notifications: a mistake of wigo: {error}");
+                    Turn { failed: true, ..Turn::default() }
+                }),
                 Err(_) => {
                     self.send_from_memory();
                     *stuck = Some(work);
@@ -197,6 +200,16 @@ impl Desk {
             }
             None => {
                 let entries = self.journal.journal_after(cursor, BATCH)?;
+                if entries.is_empty() {
+                    // What is neither on the disk nor in memory cannot be judged; what is in memory can.
+                    let up_to = self.hub.oldest_recent_id().saturating_sub(1).min(up_to);
+                    tracing::error!(
+                        "notifications: the entries {} to {up_to} of the log could not be read, and \
+                         nobody is told of them",
+                        cursor + 1
+                    );
+                    return Ok(Some(Found { facts: Vec::new(), up_to, more: true }));
+                }
                 (entries.into_iter().map(Arc::new).collect(), false)
             }
         };
@@ -276,13 +289,17 @@ impl Desk {
             return Ok(());
         }
         let made = self.delivery.on_disk(&messages);
-        if !made.is_empty() {
-            self.store.attempted(&made)?;
-        }
+        let noted = match made.is_empty() {
+            true => Ok(()),
+            false => self.store.attempted(&made),
+        };
+        // Whatever came of that, what is in the outbox is to be delivered.
+        let copies = made.iter().filter_map(|attempt| Some(&*attempt.instead.as_ref()?.channel));
+        self.delivery.wake(copies);
         if !self.delivery.wake(messages.iter().map(|message| &*message.channel)) {
             self.delivery.abandon_strays()?;
         }
-        Ok(())
+        noted
     }
 
     fn send_from_memory(&self) {
@@ -301,9 +318,8 @@ impl Desk {
             if desk.brain().policy.is_blind() != blind {
                 let command = Command::Blind { blind };
                 desk.decide(|policy, around, now, out| policy.command(command, around, now, out));
+                // The next turn writes it, and does not wait for the disk for ever.
                 desk.poke.notify_one();
-                // The next turn tries again.
-                let _ = desk.write();
             }
         };
         // It fails only while the runtime ends.

@@ -59,6 +59,24 @@ impl Policy {
         track.changes.get(last).map(|at| later(*at, rule.window))
     }
 
+    /// When the last word of something that is calm can be said; `None`: when what holds it back ends, which
+    /// looks at it itself.
+    pub(super) fn last_word_at(
+        &self,
+        track: &Track,
+        soon: Timestamp,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let status = track.confirmed;
+        if status == Status::OK {
+            return Some(soon);
+        }
+        if self.ack_of(track).is_some() || self.silenced(track.whose()).is_some() {
+            return None;
+        }
+        Some(self.quiet_for(status, now).unwrap_or(soon))
+    }
+
     /// What a channel is told when something begins to change all the time.
     pub(super) fn verdict_on_flapping(
         &self,
@@ -123,10 +141,7 @@ impl Policy {
         let is_changed = track.changes.len() != before;
         let is_calm = track.is_flapping && self.is_calm(&track) && track.wait.is_none();
         let (status, id) = (track.confirmed, track.incident);
-        let is_held = status > Status::OK
-            && (self.ack_of(&track).is_some()
-                || self.silenced(track.whose()).is_some()
-                || self.quiet_for(status, now).is_some());
+        let is_held = self.last_word_at(&track, now, now) != Some(now);
         let ends = is_calm && !is_held;
         track.is_flapping &= !ends;
         let heard = track.heard.clone();

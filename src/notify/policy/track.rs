@@ -195,14 +195,13 @@ impl Policy {
             later(track.counted, interval.saturating_mul(u32::try_from(runs).unwrap_or(u32::MAX)))
         });
         let history = self.history_until(&track.subject, world).map(|at| at.max(soon));
-        let calm = self.calm_at(track).map(|at| match at <= now {
-            false => at,
-            // It is calm, and what is to be said waits: for the end of quiet hours, or of a silence, which
-            // looks at it itself.
-            true if track.is_flapping => self.quiet(now).unwrap_or(Timestamp::MAX),
-            true => soon,
-        });
-        [pending, history, calm].into_iter().flatten().filter(|at| *at < Timestamp::MAX).min()
+        let calm = match self.calm_at(track) {
+            Some(at) if at > now => Some(at),
+            // It is calm, and its last word is due, or waits.
+            _ if track.is_flapping => self.last_word_at(track, soon, now),
+            at => at.map(|_| soon),
+        };
+        [pending, history, calm].into_iter().flatten().min()
     }
 
     /// Finds out whether what was heard counts, and does what follows.

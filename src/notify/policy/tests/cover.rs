@@ -276,3 +276,20 @@ fn flapping_never_hides_the_last_recovery() {
     assert_eq!(sim.policy.deadline(), None);
     assert!(check_all(&sim.all).is_empty());
 }
+
+#[test]
+fn flapping_that_calmed_in_a_silence_has_its_last_word_when_it_ends() {
+    let flapping = crate::notify::rules::Flapping { window: minutes(60), threshold: 4 };
+    let mut sim = Sim::new(Rules { flapping: Some(flapping), ..rules() });
+    for n in 0..7 {
+        sim.set("a", "disk", if n % 2 == 0 { CRIT } else { OK });
+        sim.pass(minutes(2));
+    }
+    sim.silence(Scope::Subject(probe("a", "disk")), minutes(180));
+    let said = sim.pass(minutes(179));
+    assert_eq!(said, [""; 0], "it is silenced");
+    let said = sim.pass(minutes(30));
+    assert_eq!(said, ["mail calm: a / disk is CRIT, and does not change all the time any more"]);
+    assert_eq!(sim.set("a", "disk", OK).len(), 1);
+    assert!(check_all(&sim.all).is_empty());
+}
