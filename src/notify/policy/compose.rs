@@ -27,8 +27,8 @@ impl Policy {
         })
     }
 
-    /// The member that a message is about first: what changed, else what the incident is called after,
-    /// else the worst.
+    /// The member that a message is about first: what changed, else the worst; of those that are as bad what
+    /// the incident is called after.
     pub(super) fn head<'a>(
         &self,
         case: &'a Case,
@@ -40,10 +40,12 @@ impl Policy {
         let is_bad = |it: &&Member| it.recovered.is_none();
         let changed = because.and_then(|subject| members().find(|it| it.subject == *subject));
         let lead = || members().find(|it| it.subject == case.incident.lead);
-        let worst =
-            || members().filter(is_bad).max_by_key(|it| (it.status, std::cmp::Reverse(it.since)));
+        let worst = || {
+            members().filter(is_bad).max_by_key(|it| {
+                (it.status, it.subject == case.incident.lead, std::cmp::Reverse(it.since))
+            })
+        };
         changed
-            .or_else(|| lead().filter(is_bad))
             .or_else(worst)
             .or_else(lead)
             .or_else(|| members().next())
@@ -63,8 +65,14 @@ impl Policy {
         let told = incident.told.get(&channel.name);
         let was = told.map(|told| told.status);
         let worst_now = self.worst_for(case, channel);
-        let because =
-            because.filter(|_| !matches!(kind, Kind::Recovered | Kind::Improved | Kind::Reminder));
+        let because = because.filter(|changed| match kind {
+            Kind::Recovered | Kind::Improved | Kind::Reminder => false,
+            Kind::Flapping | Kind::Calm => true,
+            // What is said of one must not be how bad another is.
+            _ => incident.members.iter().any(|it| {
+                it.subject == **changed && it.recovered.is_none() && it.status == worst_now
+            }),
+        });
         let head = self.head(case, channel, because);
         let mine = incident.members.iter().filter(|it| channel.matches.matches(whose(it)));
         let mut others: Vec<&Member> = mine.clone().collect();
@@ -159,8 +167,11 @@ impl Policy {
         };
         let lasted = text::span(now.duration_since(incident.opened).unsigned_abs());
         let title = match kind {
-            Kind::Worsened => format!("{is}, it was {was}{said}{count}"),
-            Kind::Improved => format!("{is}, it was {was}{said}{count}"),
+            // What was told before may have been about another member.
+            Kind::Worsened | Kind::Improved if incident.members.len() > 1 => {
+                format!("{is}{said}{count}")
+            }
+            Kind::Worsened | Kind::Improved => format!("{is}, it was {was}{said}{count}"),
             Kind::Joined => format!("{is}, and more broke{count}"),
             Kind::Reminder => {
                 let is = is.replacen(" is ", " is still ", 1);

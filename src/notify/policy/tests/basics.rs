@@ -84,6 +84,23 @@ fn what_is_below_the_level_of_all_messages_opens_nothing_and_keeps_nothing_open(
 }
 
 #[test]
+fn what_is_said_of_one_member_is_not_how_bad_another_is() {
+    let mut sim = Sim::new(rules());
+    sim.set("db1", "disk", WARN);
+    assert_eq!(
+        sim.set("db1", "web", CRIT),
+        ["mail worsened: db1 / web is CRIT: said 300 (2 of 2)"]
+    );
+    sim.set("db1", "load", WARN);
+    assert_eq!(sim.pass(minutes(2)), ["mail joined: db1 / web is CRIT, and more broke (3 of 3)"]);
+    let last = sim.all.messages.last().unwrap();
+    assert_eq!(
+        (&last.subject, last.status, &*last.output),
+        (&probe("db1", "web"), status(CRIT), "said 300")
+    );
+}
+
+#[test]
 fn a_recovery_without_a_problem_is_never_told() {
     let mut rules = rules();
     rules.channels[0].min_level = status(CRIT);
