@@ -58,10 +58,13 @@ fn what_changes_is_told_to_who_reads_it() {
     // What has just happened is in the list of it at once.
     let recent = &shown.data["Recent"][0];
     assert_eq!((&recent["Probe"], &recent["Now"]), (&json!("door"), &json!(300)), "{recent}");
-    assert!(before.iter().all(|event| ["summary", "counts", "time"].contains(&&*event.name)));
+    // That there is an incident is told to everybody.
+    let others = ["summary", "counts", "time", "incident"];
+    assert!(before.iter().all(|event| others.contains(&&*event.name)), "{before:?}");
     let (before, _) =
         none.until(|event| event.name == "counts" && event.data["Probes"]["Crit"] == 1);
-    assert!(before.iter().all(|event| ["counts", "time"].contains(&&*event.name)), "{before:?}");
+    let others = ["counts", "time", "incident"];
+    assert!(before.iter().all(|event| others.contains(&&*event.name)), "{before:?}");
 
     fs::remove_file(agent.home.interval(2).join("door")).unwrap();
     let gone = all.named("probe_gone");

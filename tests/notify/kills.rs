@@ -11,6 +11,7 @@ use rusqlite::{Connection, OpenFlags};
 use crate::{
     harness::{Agent, Home, wait_until},
     receiver::{Act, Receiver},
+    support::http,
 };
 
 const ROUNDS: usize = 100;
@@ -72,13 +73,16 @@ fn each_message_arrives_under_one_key_however_often_the_agent_is_killed() {
     });
     let mut home = Home::new();
     home.add(
-        "[Notifications]\nOnProbeChange = true\nMinLevelToSend = 101\nFlapDetection = false\n\
+        "AllowWriteActions = true\n[Notifications]\nOnProbeChange = true\nMinLevelToSend = 101\nFlapDetection = false\n\
          GroupWindow = 0",
     );
     home.add(&receiver.channel("sink", ""));
     home.probe(2, "restless", RESTLESS);
     let mut agent = home.start();
     for _ in 0..ROUNDS {
+        // By itself it might run only after such a short life.
+        let headers = ["Host: localhost", "X-Wigo-Request: 1"];
+        http::ask(agent.address(), "POST", "/api/probes/restless/run", &headers);
         thread::sleep(Duration::from_millis(dice.below(LONGEST_LIFE_MS)));
         agent = agent.kill().start();
     }
