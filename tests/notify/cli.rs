@@ -97,6 +97,7 @@ fn a_silence_is_the_answer_to_why_nobody_was_told_and_is_lifted() {
     assert!(why.contains("nobody is told") && why.contains("new disk"), "{why}");
     let held = shown(&agent, &["held"]);
     assert!(held.contains("silence  testhost disk") && held.contains("held 1"), "{held}");
+    assert!(receiver.arrivals().is_empty());
     assert!(shown(&agent, &["unsilence", "testhost", "disk"]).contains("is lifted"));
     // It is looked at again first, and then told.
     receiver.wait_taken(1);
@@ -187,7 +188,6 @@ fn holding_back_needs_the_hosts_word_too() {
         let reply = post(path);
         assert_eq!(reply.status, 403, "{path}: {}", reply.text());
     }
-    assert!(receiver.arrivals().is_empty());
 }
 
 #[test]
